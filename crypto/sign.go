@@ -1,0 +1,183 @@
+package crypto
+
+import (
+	"bytes"
+	stdcrypto "crypto"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+)
+
+// maxText bounds a text whose signature is checked over several forms.
+const maxText = 1 << 30
+
+// SignText signs a text with an unlocked v4 key: detached, armored, type 0x01
+// (the signature holds over LF and over CRLF line ends), SHA-512, without
+// notations. micalg is the hash really used, in the words of RFC 3156 §5.
+func SignText(k *Key, text io.Reader, now time.Time) (armored []byte, micalg string, err error) {
+	defer guard("signature", &err)
+	if k.Locked() {
+		return nil, "", fault(ErrPassphrase, "signature", "the key is locked", nil).of(k.certificate.fingerprint)
+	}
+	now = now.UTC().Truncate(time.Second)
+	key, err := k.signingKey(now)
+	if err != nil {
+		return nil, "", err
+	}
+	sig := newSignature(key.PublicKey, packet.SigTypeText, stdcrypto.SHA512, now)
+	h, err := sig.PrepareSign(libraryConfig(now))
+	if err != nil {
+		return nil, "", fmt.Errorf("signature: %w", err)
+	}
+	if _, err := io.Copy(openpgp.NewCanonicalTextHash(h), text); err != nil {
+		return nil, "", fmt.Errorf("text: %w", err)
+	}
+	if err := sig.Sign(h, key.PrivateKey, libraryConfig(now)); err != nil {
+		return nil, "", fmt.Errorf("signature: %w", err)
+	}
+	var out bytes.Buffer
+	if err := sig.Serialize(&out); err != nil {
+		return nil, "", fmt.Errorf("signature: %w", err)
+	}
+	return enarmor(openpgp.SignatureType, out.Bytes()), "pgp-" + hashName(sig.Hash), nil
+}
+
+func hashName(h stdcrypto.Hash) string {
+	switch h {
+	case stdcrypto.SHA256:
+		return "sha256"
+	case stdcrypto.SHA384:
+		return "sha384"
+	case stdcrypto.SHA512:
+		return "sha512"
+	}
+	return h.String()
+}
+
+// Signature is a signature that was verified.
+type Signature struct {
+	// Signer is the primary key, also when a subkey signed.
+	Signer   Fingerprint
+	SignedAt time.Time
+	// Hash is for people, such as "SHA-512".
+	Hash string
+	// Text is true for type 0x01.
+	Text bool
+}
+
+// VerifyText checks a detached signature of type 0x01 by one certificate as
+// it stands, at the instant at. The signing key must have been valid when the
+// signature was made; the signature may be dated up to MaxClockSkew after at.
+// Errors: crypto.signature_type for another type or version or more than one
+// signature, crypto.signer_unknown for another signer, crypto.signature_bad,
+// crypto.malformed, crypto.too_large; errors of text are wrapped.
+func VerifyText(text io.Reader, sig []byte, by *Certificate, at time.Time) (_ Signature, err error) {
+	defer guard("signature", &err)
+	parsed, raw, err := parseSignature(sig)
+	if err != nil {
+		return Signature{}, err
+	}
+	if parsed.SigType != packet.SigTypeText {
+		return Signature{}, fault(ErrSignatureType, "signature", "not a text signature", nil)
+	}
+	return verify(text, raw, by, at)
+}
+
+// VerifyForeign checks a signature made by another program over text: of type
+// 0x01, or of type 0x00 over the text with LF or with CRLF line ends. The
+// errors are those of VerifyText.
+func VerifyForeign(text, sig []byte, by *Certificate, at time.Time) (_ Signature, err error) {
+	defer guard("signature", &err)
+	parsed, raw, err := parseSignature(sig)
+	if err != nil {
+		return Signature{}, err
+	}
+	if len(text) > maxText {
+		return Signature{}, fault(ErrTooLarge, "text", "", nil)
+	}
+	switch parsed.SigType {
+	case packet.SigTypeText:
+		return verify(bytes.NewReader(text), raw, by, at)
+	case packet.SigTypeBinary:
+		lf := bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
+		good, err := verify(bytes.NewReader(lf), raw, by, at)
+		if errors.Is(err, ErrSignatureBad) {
+			crlf := bytes.ReplaceAll(lf, []byte("\n"), []byte("\r\n"))
+			return verify(bytes.NewReader(crlf), raw, by, at)
+		}
+		return good, err
+	}
+	return Signature{}, fault(ErrSignatureType, "signature", "neither text nor binary", nil)
+}
+
+// SignatureIssuer returns the fingerprint that a signature claims for its
+// issuer, perhaps of a subkey. Nothing vouches for it: it is for messages
+// only. A signature that claims none is crypto.signer_unknown.
+func SignatureIssuer(sig []byte) (_ Fingerprint, err error) {
+	defer guard("signature", &err)
+	parsed, _, err := parseSignature(sig)
+	if err != nil {
+		return "", err
+	}
+	if len(parsed.IssuerFingerprint) == 0 {
+		return "", fault(ErrSignerUnknown, "signature", "no issuer fingerprint", nil)
+	}
+	return Fingerprint(hex.EncodeToString(parsed.IssuerFingerprint)), nil
+}
+
+// parseSignature reads exactly one v4 signature packet, armored or binary,
+// and returns it also in its binary form.
+func parseSignature(sig []byte) (*packet.Signature, []byte, error) {
+	raw, err := dearmor(sig, maxSignature, openpgp.SignatureType)
+	if err != nil {
+		return nil, nil, err
+	}
+	packets, err := splitPackets(raw)
+	if err != nil {
+		return nil, nil, fault(ErrMalformed, "signature", "", err)
+	}
+	if len(packets) != 1 || packets[0].tag != tagSignature {
+		return nil, nil, fault(ErrSignatureType, "signature", "not exactly one signature", nil)
+	}
+	if version, _, ok := packets[0].signatureKind(); ok && version != 4 {
+		return nil, nil, fault(ErrSignatureType, "signature", fmt.Sprintf("version %d", version), nil)
+	}
+	parsed, err := packet.Read(bytes.NewReader(packets[0].bytes()))
+	p, ok := parsed.(*packet.Signature)
+	if err != nil || !ok {
+		return nil, nil, fault(ErrMalformed, "signature", "", err)
+	}
+	return p, packets[0].bytes(), nil
+}
+
+// verify lets the library check raw, one signature packet, over text.
+func verify(text io.Reader, raw []byte, by *Certificate, at time.Time) (Signature, error) {
+	e, err := by.entity()
+	if err != nil {
+		return Signature{}, fault(ErrMalformed, "signer", "", err).of(by.fingerprint)
+	}
+	source := &failingReader{r: text}
+	// See Open: only the signature's own date is compared with this clock.
+	cfg := libraryConfig(at.Add(MaxClockSkew))
+	sig, _, err := openpgp.VerifyDetachedSignature(openpgp.EntityList{e}, source, bytes.NewReader(raw), cfg)
+	switch {
+	case source.err != nil:
+		return Signature{}, fmt.Errorf("text: %w", source.err)
+	case errors.Is(err, pgperrors.ErrUnknownIssuer):
+		return Signature{}, fault(ErrSignerUnknown, "signature", "", nil).of(by.fingerprint)
+	case err != nil:
+		return Signature{}, fault(ErrSignatureBad, "signature", "", err).of(by.fingerprint)
+	}
+	return Signature{
+		Signer:   by.fingerprint,
+		SignedAt: sig.CreationTime.UTC(),
+		Hash:     sig.Hash.String(),
+		Text:     sig.SigType == packet.SigTypeText,
+	}, nil
+}
