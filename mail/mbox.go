@@ -1,0 +1,180 @@
+package mail
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/emersion/go-mbox"
+)
+
+// AppendMbox appends one message to the archive box and syncs it. f is the box,
+// open for reading and writing; message is read twice from its current
+// position. It returns the extent of what was appended: the separator line, the
+// message with LF line ends and the empty lines behind it.
+//
+// Before anything is written, a message is refused (code mail.content) that an
+// mbox cannot keep unchanged: one with a line that begins "From " after any
+// number of ">", or that Transmit would not send. A box that does not end in an
+// empty line is refused too (mail.mbox).
+//
+// A crash or an error after that leaves a tail behind the last recorded extent,
+// perhaps a whole message; the caller moves it aside before the next call.
+// After an error of the sync nothing may be assumed of the file.
+func AppendMbox(f *os.File, from Address, at time.Time, message io.ReadSeeker) (offset, length int64, err error) {
+	if from == (Address{}) {
+		return 0, 0, fault(CodeAddress, "mbox", "no address")
+	}
+	if at.IsZero() {
+		return 0, 0, fault(CodeContent, "mbox", "no time")
+	}
+	start, err := message.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, 0, fmt.Errorf("message for mbox: %w", err)
+	}
+	if err := guardMbox(message); err != nil {
+		return 0, 0, err
+	}
+	if _, err := message.Seek(start, io.SeekStart); err != nil {
+		return 0, 0, fmt.Errorf("message for mbox: %w", err)
+	}
+
+	if offset, err = f.Seek(0, io.SeekEnd); err != nil {
+		return 0, 0, fmt.Errorf("end of mbox: %w", err)
+	}
+	if offset > 0 {
+		var tail [2]byte
+		if offset < 2 {
+			return 0, 0, fault(CodeMbox, "mbox", "box that does not end in an empty line")
+		}
+		if _, err := f.ReadAt(tail[:], offset-2); err != nil {
+			return 0, 0, fmt.Errorf("end of mbox: %w", err)
+		}
+		if string(tail[:]) != "\n\n" {
+			return 0, 0, fault(CodeMbox, "mbox", "box that does not end in an empty line")
+		}
+	}
+
+	out := bufio.NewWriterSize(f, 64<<10)
+	box := mbox.NewWriter(out)
+	w, err := box.CreateMessage(from.String(), at)
+	if err == nil {
+		_, err = io.Copy(w, message)
+	}
+	if err == nil {
+		err = box.Close()
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("append to mbox: %w", err)
+	}
+	end, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, 0, fmt.Errorf("end of mbox: %w", err)
+	}
+	return offset, end - offset, nil
+}
+
+// guardMbox reads the message and refuses what an mbox would change.
+func guardMbox(r io.Reader) error {
+	_, err := eachBlock(r, make([]byte, 64<<10), func(block []byte) error {
+		for p := block; ; {
+			i := bytes.Index(p, []byte("From "))
+			if i < 0 {
+				return nil
+			}
+			line := p[bytes.LastIndexByte(p[:i], '\n')+1:]
+			if fromLine(line) {
+				return fault(CodeContent, "mbox", "line that begins with From")
+			}
+			p = p[i+1:]
+		}
+	})
+	return err
+}
+
+// CheckMbox checks that the extent of a box holds the frozen message. Both are
+// compared in one canonical form: a separator line in front of the box's copy
+// removed, every line end CRLF, the line ends at the end trimmed to one. A
+// difference, or an extent that is not there, has code mail.mbox.
+func CheckMbox(box io.ReaderAt, offset, length int64, frozen io.Reader) error {
+	if offset < 0 || length <= 0 {
+		return fault(CodeMbox, "mbox", "no extent")
+	}
+	var last [1]byte
+	if _, err := box.ReadAt(last[:], offset+length-1); err == io.EOF {
+		return fault(CodeMbox, "mbox", "box shorter than the extent")
+	} else if err != nil {
+		return fmt.Errorf("mbox: %w", err)
+	}
+	kept := bufio.NewReaderSize(io.NewSectionReader(box, offset, length), 64<<10)
+	separator, err := kept.ReadSlice('\n')
+	if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+		return fmt.Errorf("mbox: %w", err)
+	}
+	if err != nil || !bytes.HasPrefix(separator, []byte("From ")) {
+		return fault(CodeMbox, "mbox", "no separator line at the extent")
+	}
+	same, err := sameText(&crlfReader{r: kept}, &crlfReader{r: bufio.NewReaderSize(frozen, 64<<10)})
+	if err != nil {
+		return fmt.Errorf("mbox: %w", err)
+	}
+	if !same {
+		return fault(CodeMbox, "mbox", "message not the one that was sent")
+	}
+	return nil
+}
+
+// sameText compares two texts up to the line ends at their ends.
+func sameText(a, b io.Reader) (bool, error) {
+	x, y := make([]byte, 32<<10), make([]byte, 32<<10)
+	for {
+		n, xerr := io.ReadFull(a, x)
+		m, yerr := io.ReadFull(b, y)
+		for _, err := range []error{xerr, yerr} {
+			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+				return false, err
+			}
+		}
+		if n == m && bytes.Equal(x[:n], y[:m]) {
+			if xerr != nil || yerr != nil {
+				break
+			}
+			continue
+		}
+		k := 0
+		for k < n && k < m && x[k] == y[k] {
+			k++
+		}
+		if !lineEnds(x[k:n]) || !lineEnds(y[k:m]) {
+			return false, nil
+		}
+		break
+	}
+	// At least one text has ended, or only line ends may follow in both.
+	for _, r := range []io.Reader{a, b} {
+		for {
+			n, err := r.Read(x)
+			if !lineEnds(x[:n]) {
+				return false, nil
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+func lineEnds(p []byte) bool { return len(bytes.Trim(p, "\r\n")) == 0 }
