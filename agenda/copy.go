@@ -1,0 +1,548 @@
+package agenda
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"time"
+)
+
+// CopyState is the state of one copy (recipient, delivery) of an entry.
+type CopyState string
+
+// The delivery states. The index knows ready, accepted, rejected, doubt,
+// evidenced, handed and cancelled; claimed, armed and deferred live in the
+// outbox only and count as ready in the index.
+const (
+	CopyReady     CopyState = "ready"
+	CopyClaimed   CopyState = "claimed"
+	CopyArmed     CopyState = "armed"
+	CopyDeferred  CopyState = "deferred"
+	CopyAccepted  CopyState = "accepted"
+	CopyRejected  CopyState = "rejected"
+	CopyDoubt     CopyState = "doubt"
+	CopyEvidenced CopyState = "evidenced"
+	CopyHanded    CopyState = "handed"
+	CopyCancelled CopyState = "cancelled"
+)
+
+// The kinds of recipient.
+const (
+	KindTo = "to"
+	KindCc = "cc"
+)
+
+// Copy is one addressee of an entry and the delivery to it. Its number is the
+// nomor salinan: the place of the addressee, to before cc, as typed.
+type Copy struct {
+	Copy           int
+	Kind           string    // to, cc
+	Correspondent  int64     // 0: a name as typed
+	Handle         string    // or the typed name
+	State          CopyState // of the outbox where a row exists, else of the index; "" before release
+	Message        Hash      // frozen bytes
+	Size           int64
+	MessageID      string
+	Address        string // at release or readdress
+	SettledAt      time.Time
+	Attempts       int
+	LastReply      string
+	QueueID        string
+	NextAt         time.Time
+	Route, Basis   string
+	Box            string
+	Offset, Length int64
+}
+
+// CopyRef names a copy.
+type CopyRef struct {
+	Entry int64
+	Copy  int
+}
+
+// FrozenCopy is a message ready for its recipient; its bytes are in the vault.
+type FrozenCopy struct {
+	Copy      int
+	Message   Object
+	MessageID string
+	Address   string
+}
+
+// Release numbers an entry (book kriptogram only) and freezes all its copies.
+type Release struct {
+	Number *ProposedNumber
+	Copies []FrozenCopy
+}
+
+// Claimed is a copy that this process has taken to deliver.
+type Claimed struct {
+	CopyRef
+	Attempt   int
+	Entry     Name
+	Number    string
+	Message   Hash
+	Size      int64
+	MessageID string
+	Address   string
+	Handle    string
+}
+
+// Settlement is the end of an attempt: accepted, rejected or doubt.
+type Settlement struct {
+	State    CopyState
+	Attempt  int
+	Route    string // smtp
+	QueueID  string
+	TLS      string
+	Peer     string
+	Address  string
+	Reply    string
+	Dialogue Object
+}
+
+// Resolution is an officer's decision on a copy: evidenced, ready (reopened),
+// cancelled or handed.
+type Resolution struct {
+	To       CopyState
+	Route    string
+	Basis    string // file: byte check; claim: an officer's word
+	Reason   string
+	At       time.Time // when it happened outside; zero: not said
+	Evidence Object
+}
+
+// settles tells whether s needs nothing more of the desk.
+func (s CopyState) settles() bool {
+	return s == CopyAccepted || s == CopyEvidenced || s == CopyCancelled
+}
+
+// resolutions is the table of decisions: from (outbox state where a row
+// exists) → to. Claimed and armed are absent on purpose: a live process works
+// on them, or [Book.Recover] has not run yet.
+var resolutions = map[CopyState][]CopyState{
+	CopyDoubt:    {CopyEvidenced, CopyReady, CopyCancelled},
+	CopyHanded:   {CopyEvidenced, CopyReady, CopyCancelled},
+	CopyReady:    {CopyHanded, CopyCancelled},
+	CopyDeferred: {CopyHanded, CopyCancelled},
+	CopyRejected: {CopyCancelled, CopyHanded},
+}
+
+// settlements is the table of results: from → to. Rejected and doubt need the
+// attempt to be open; a server may refuse before the body.
+var settlements = map[CopyState][]CopyState{
+	CopyClaimed: {CopyRejected},
+	CopyArmed:   {CopyAccepted, CopyRejected, CopyDoubt},
+}
+
+func allows(table map[CopyState][]CopyState, from, to CopyState) bool {
+	for _, s := range table[from] {
+		if s == to {
+			return true
+		}
+	}
+	return false
+}
+
+// eventFor returns the type of the event that brings a copy to state s.
+func (s CopyState) eventFor() string {
+	switch s {
+	case CopyReady:
+		return "copy.reopened"
+	case CopyDoubt:
+		return "copy.doubted"
+	}
+	return "copy." + string(s)
+}
+
+// queue puts a copy into the outbox as ready.
+func (u *update) queue(ref CopyRef, attempt int) error {
+	return u.exec(`INSERT INTO outbox(entry, copy, state, attempt, next_at, since, note) VALUES($1, $2, 'ready', $3, NULL, $4, '')
+ ON CONFLICT(entry, copy) DO UPDATE SET state='ready', attempt=excluded.attempt, next_at=NULL, since=excluded.since, note=''`,
+		ref.Entry, ref.Copy, attempt, formatStamp(u.stamp))
+}
+
+func (u *update) unqueue(ref CopyRef) error {
+	return u.exec("DELETE FROM outbox WHERE entry=$1 AND copy=$2", ref.Entry, ref.Copy)
+}
+
+// delivery is a copy as the outbox and the index see it.
+type delivery struct {
+	ref     CopyRef
+	index   CopyState // state in the index
+	state   CopyState // of the outbox where a row exists
+	attempt int
+}
+
+// delivery reads a copy of a released entry and checks that its entry takes
+// part in the sending.
+func (u *update) delivery(ref CopyRef) (delivery, taken, error) {
+	t, err := u.take(ref.Entry, anyLast, StepSend)
+	if err != nil {
+		return delivery{}, t, err
+	}
+	d := delivery{ref: ref}
+	var index, state sql.NullString
+	var attempt sql.NullInt64
+	err = u.row(`SELECT c.state, o.state, o.attempt FROM copy c LEFT JOIN outbox o ON o.entry=c.entry AND o.copy=c.copy
+ WHERE c.entry=$1 AND c.copy=$2`, ref.Entry, ref.Copy).Scan(&index, &state, &attempt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return d, t, &Error{code: "agenda.not_found", Entry: t.name, Copy: ref.Copy, Field: "copy"}
+	}
+	if err != nil {
+		return d, t, storage(err)
+	}
+	d.index, d.state, d.attempt = CopyState(index.String), CopyState(index.String), int(attempt.Int64)
+	if state.Valid {
+		d.state = CopyState(state.String)
+	} else {
+		// Settled before: the attempts went on record with it.
+		if d.attempt, err = u.attempts(ref); err != nil {
+			return d, t, err
+		}
+	}
+	return d, t, nil
+}
+
+func (u *update) attempts(ref CopyRef) (int, error) {
+	var record []byte
+	err := u.row("SELECT e.record FROM copy c JOIN event e ON e.seq=c.last WHERE c.entry=$1 AND c.copy=$2", ref.Entry, ref.Copy).Scan(&record)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, storage(err)
+	}
+	e, err := parseRecord(record)
+	if err != nil {
+		return 0, err
+	}
+	return int(e.getInt("attempt")), nil
+}
+
+// copyEvent begins the event that brings the copy to a state.
+func (u *update) copyEvent(t taken, d delivery, to CopyState, entryState State) *event {
+	e := t.event(to.eventFor(), entryState).setInt("copy", int64(d.ref.Copy)).
+		set("from", string(d.index)).set("to", string(to))
+	if d.attempt > 0 {
+		e.setInt("attempt", int64(d.attempt))
+	}
+	return e
+}
+
+// after is the state of the entry once the copy has the state: sent when every
+// copy is accepted, proved or cancelled, and at least one is not cancelled.
+func (u *update) after(t taken, ref CopyRef, to CopyState) (State, error) {
+	if !to.settles() {
+		return t.state, nil
+	}
+	var open, gone int
+	err := u.row(`SELECT coalesce(sum(state NOT IN ('accepted', 'evidenced', 'cancelled')), 0), coalesce(sum(state <> 'cancelled'), 0)
+ FROM copy WHERE entry=$1 AND copy<>$2`, ref.Entry, ref.Copy).Scan(&open, &gone)
+	if err != nil {
+		return "", storage(err)
+	}
+	if open == 0 && (gone > 0 || to != CopyCancelled) {
+		return t.move.other, nil
+	}
+	return t.state, nil
+}
+
+// Recover runs before a send, under the desk's send lock: what a dead process
+// had armed is in doubt from now on (an event each), what it had only claimed
+// is deferred and may be tried again at once.
+func (b *Book) Recover(ctx context.Context, a Actor) (doubted, deferred []CopyRef, err error) {
+	err = b.update(ctx, a, func(u *update) error {
+		armed, err := u.refs("SELECT entry, copy FROM outbox WHERE state=$1 ORDER BY entry, copy", string(CopyArmed))
+		if err != nil {
+			return err
+		}
+		for _, ref := range armed {
+			d, t, err := u.delivery(ref)
+			if err != nil {
+				return err
+			}
+			if _, err := u.append(u.copyEvent(t, d, CopyDoubt, t.state)); err != nil {
+				return err
+			}
+			if err := u.unqueue(ref); err != nil {
+				return err
+			}
+		}
+		claimed, err := u.refs("SELECT entry, copy FROM outbox WHERE state=$1 ORDER BY entry, copy", string(CopyClaimed))
+		if err != nil {
+			return err
+		}
+		for _, ref := range claimed {
+			if err := u.exec("UPDATE outbox SET state='deferred', next_at=NULL, since=$1 WHERE entry=$2 AND copy=$3",
+				formatStamp(u.stamp), ref.Entry, ref.Copy); err != nil {
+				return err
+			}
+		}
+		doubted, deferred = armed, claimed
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return doubted, deferred, nil
+}
+
+func (u *update) refs(query string, args ...any) ([]CopyRef, error) {
+	return readRefs(u.ctx, u.b.conn, query, args...)
+}
+
+func readRefs(ctx context.Context, q querier, query string, args ...any) ([]CopyRef, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, storage(err)
+	}
+	defer rows.Close()
+	var out []CopyRef
+	for rows.Next() {
+		var r CopyRef
+		if err := rows.Scan(&r.Entry, &r.Copy); err != nil {
+			return nil, storage(err)
+		}
+		out = append(out, r)
+	}
+	return out, storage(rows.Err())
+}
+
+// selectReady also finds a ready copy whose outbox row is lost: the outbox is
+// work, the index decides.
+const selectReady = `SELECT c.entry, c.copy FROM entry e JOIN copy c ON c.entry=e.id
+ LEFT JOIN outbox o ON o.entry=c.entry AND o.copy=c.copy
+ WHERE e.state='released' AND c.state='ready' AND (o.state IS NULL OR o.state='ready'
+ OR (o.state='deferred' AND ($1 OR o.next_at IS NULL OR o.next_at<=$2)))`
+
+// Ready lists the copies to deliver, oldest entry first, or by names in their
+// order. Deferred copies wait for their time unless all is set.
+func (b *Book) Ready(ctx context.Context, now time.Time, names []Name, all bool) ([]CopyRef, error) {
+	if names == nil {
+		return readRefs(ctx, b.readers, selectReady+" ORDER BY c.entry, c.copy", all, formatStamp(now))
+	}
+	var out []CopyRef
+	for _, n := range names {
+		id, err := b.idOf(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		refs, err := readRefs(ctx, b.readers, selectReady+" AND e.id=$3 ORDER BY c.copy", all, formatStamp(now), id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, refs...)
+	}
+	return out, nil
+}
+
+// Claim takes copies for this process and counts an attempt for each. A copy
+// that is not ready or deferred any more is left out. A crash leaves claimed
+// copies to [Book.Recover].
+func (b *Book) Claim(ctx context.Context, refs []CopyRef) ([]Claimed, error) {
+	var out []Claimed
+	err := b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+		for _, ref := range refs {
+			d, t, err := u.delivery(ref)
+			if errors.Is(err, ErrStepOrder) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if d.index != CopyReady || (d.state != CopyReady && d.state != CopyDeferred) {
+				continue
+			}
+			d.attempt++
+			if err := u.exec(`INSERT INTO outbox(entry, copy, state, attempt, next_at, since, note) VALUES($1, $2, 'claimed', $3, NULL, $4, '')
+ ON CONFLICT(entry, copy) DO UPDATE SET state='claimed', attempt=excluded.attempt, next_at=NULL, since=excluded.since`,
+				ref.Entry, ref.Copy, d.attempt, formatStamp(u.stamp)); err != nil {
+				return err
+			}
+			c, err := u.claimed(ref, t, d.attempt)
+			if err != nil {
+				return err
+			}
+			out = append(out, c)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (u *update) claimed(ref CopyRef, t taken, attempt int) (Claimed, error) {
+	e, err := readEntry(u.ctx, u.b.conn, "WHERE e.id=$1", ref.Entry)
+	if err != nil {
+		return Claimed{}, err
+	}
+	for _, c := range e.Copies {
+		if c.Copy == ref.Copy {
+			return Claimed{
+				CopyRef: ref, Attempt: attempt, Entry: t.name, Number: e.Number, Message: c.Message, Size: c.Size,
+				MessageID: c.MessageID, Address: c.Address, Handle: c.Handle,
+			}, nil
+		}
+	}
+	return Claimed{}, tampered("copy of an entry")
+}
+
+// Arm puts "the whole body is out, the final dot is not" on disk before it
+// returns: from now on only a reply or a person settles the copy. A copy that
+// is not claimed is agenda.changed.
+func (b *Book) Arm(ctx context.Context, ref CopyRef) error {
+	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+		return u.moveOutbox("UPDATE outbox SET state='armed', since=$1 WHERE entry=$2 AND copy=$3 AND state='claimed'",
+			ref, formatStamp(u.stamp), ref.Entry, ref.Copy)
+	})
+}
+
+// Defer records that the attempt certainly failed and may be made again at
+// next. It is work, not an event; a zero next means at once.
+func (b *Book) Defer(ctx context.Context, ref CopyRef, next time.Time, note string) error {
+	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+		var at any
+		if !next.IsZero() {
+			at = formatStamp(next)
+		}
+		return u.moveOutbox("UPDATE outbox SET state='deferred', next_at=$1, note=$2, since=$3 WHERE entry=$4 AND copy=$5 AND state IN ('claimed', 'armed')",
+			ref, at, normal(note), formatStamp(u.stamp), ref.Entry, ref.Copy)
+	})
+}
+
+func (u *update) moveOutbox(query string, ref CopyRef, args ...any) error {
+	found, err := u.changed(query, args...)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return &Error{code: "agenda.changed", Copy: ref.Copy, Field: "copy"}
+	}
+	return nil
+}
+
+// Settle records the end of an attempt: accepted, rejected or doubt. The entry
+// is sent with its last copy.
+func (b *Book) Settle(ctx context.Context, a Actor, ref CopyRef, s Settlement) (Entry, error) {
+	return b.settle(ctx, a, ref, func(u *update, t taken, d delivery) error {
+		if !allows(settlements, d.state, s.State) {
+			return &Error{code: "agenda.step_order", Entry: t.name, Copy: ref.Copy, State: State(d.state), Value: string(s.State)}
+		}
+		if s.Attempt != 0 && s.Attempt != d.attempt {
+			return &Error{code: "agenda.changed", Entry: t.name, Copy: ref.Copy, Field: "attempt"}
+		}
+		if err := u.putObject(s.Dialogue); err != nil {
+			return err
+		}
+		state, err := u.after(t, ref, s.State)
+		if err != nil {
+			return err
+		}
+		e := u.copyEvent(t, d, s.State, state).set("route", s.Route).set("queue-id", s.QueueID).set("tls", s.TLS).
+			set("peer", s.Peer).set("address", s.Address).set("reply", s.Reply).setHash("dialogue", s.Dialogue.SHA256)
+		if _, err := u.append(e); err != nil {
+			return err
+		}
+		return u.unqueue(ref)
+	})
+}
+
+func (b *Book) settle(ctx context.Context, a Actor, ref CopyRef, fn func(u *update, t taken, d delivery) error) (Entry, error) {
+	var out Entry
+	err := b.update(ctx, a, func(u *update) error {
+		d, t, err := u.delivery(ref)
+		if err != nil {
+			return err
+		}
+		if err := fn(u, t, d); err != nil {
+			return named(err, t.name)
+		}
+		out, err = wholeEntry(u.ctx, u.b.conn, ref.Entry)
+		return err
+	})
+	if err != nil {
+		return Entry{}, err
+	}
+	return out, nil
+}
+
+// Resolve records an officer's decision on a copy. What may follow what:
+// doubt and handed → evidenced, ready, cancelled; ready and deferred → handed,
+// cancelled; rejected → cancelled, handed.
+func (b *Book) Resolve(ctx context.Context, a Actor, ref CopyRef, r Resolution) (Entry, error) {
+	for key, value := range map[string]string{"reason": r.Reason, "route": r.Route} {
+		if err := checkText(key, value); err != nil {
+			return Entry{}, err
+		}
+	}
+	return b.settle(ctx, a, ref, func(u *update, t taken, d delivery) error {
+		if !allows(resolutions, d.state, r.To) {
+			return &Error{code: "agenda.step_order", Entry: t.name, Copy: ref.Copy, State: State(d.state), Value: string(r.To)}
+		}
+		if r.To == CopyEvidenced {
+			switch {
+			case r.Basis == "":
+				return missingField("basis")
+			case r.Basis != "file" && r.Basis != "claim":
+				return invalid("basis", r.Basis)
+			case r.Basis == "file" && r.Evidence.IsZero():
+				return missingField("evidence")
+			}
+		}
+		if (r.To == CopyCancelled || r.To == CopyReady) && r.Reason == "" {
+			return missingField("reason")
+		}
+		if err := u.putObject(r.Evidence); err != nil {
+			return err
+		}
+		state, err := u.after(t, ref, r.To)
+		if err != nil {
+			return err
+		}
+		e := u.copyEvent(t, d, r.To, state).setTime("at", r.At).set("route", r.Route).set("basis", r.Basis).
+			setHash("evidence", r.Evidence.SHA256).set("reason", r.Reason)
+		if _, err := u.append(e); err != nil {
+			return err
+		}
+		if r.To == CopyReady {
+			return u.queue(ref, d.attempt)
+		}
+		return u.unqueue(ref)
+	})
+}
+
+// Readdress gives a certainly rejected copy a new address and a new frozen
+// message: same correspondent, same kriptogram and number.
+func (b *Book) Readdress(ctx context.Context, a Actor, ref CopyRef, c FrozenCopy, reason string) error {
+	_, err := b.settle(ctx, a, ref, func(u *update, t taken, d delivery) error {
+		if d.state != CopyRejected {
+			return &Error{code: "agenda.step_order", Entry: t.name, Copy: ref.Copy, State: State(d.state), Value: string(CopyReady)}
+		}
+		if c.Copy != ref.Copy {
+			return invalid("copy", strconv.Itoa(c.Copy))
+		}
+		if reason == "" {
+			return missingField("reason")
+		}
+		if c.Address == "" {
+			return missingField("address")
+		}
+		if err := u.freeze(c); err != nil {
+			return err
+		}
+		e := t.event("copy.readdressed", t.state).setInt("copy", int64(ref.Copy)).
+			set("from", string(d.index)).set("to", string(CopyReady))
+		if d.attempt > 0 {
+			e.setInt("attempt", int64(d.attempt))
+		}
+		e.set("address", c.Address).set("reason", reason).set("message", frozenValue(c))
+		if _, err := u.append(e); err != nil {
+			return err
+		}
+		return u.queue(ref, d.attempt)
+	})
+	return err
+}

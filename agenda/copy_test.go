@@ -1,0 +1,235 @@
+package agenda
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var allCopyStates = []CopyState{
+	CopyReady, CopyClaimed, CopyArmed, CopyDeferred, CopyAccepted, CopyRejected, CopyDoubt, CopyEvidenced, CopyHanded, CopyCancelled,
+}
+
+// put brings the second of three copies into a state.
+func (b *book) put(s CopyState) (Entry, CopyRef) {
+	b.t.Helper()
+	e := b.at(Kriptogram, StateReleased)
+	ref := CopyRef{e.ID, 2}
+	resolve := func(r Resolution) {
+		b.t.Helper()
+		_, err := b.Resolve(b.t.Context(), clerk, ref, r)
+		b.must(err)
+	}
+	switch s {
+	case CopyClaimed:
+		_, err := b.Claim(b.t.Context(), []CopyRef{ref})
+		b.must(err)
+	case CopyArmed:
+		b.claimArm(ref)
+	case CopyDeferred:
+		b.claimArm(ref)
+		b.must(b.Defer(b.t.Context(), ref, b.clock.Now().Add(time.Hour), "451 nanti"))
+	case CopyAccepted, CopyRejected, CopyDoubt:
+		b.deliver(ref, s)
+	case CopyEvidenced:
+		b.deliver(ref, CopyDoubt)
+		resolve(Resolution{To: CopyEvidenced, Basis: "file", Evidence: data("sent list"), At: b.clock.Now().Add(-time.Hour)})
+	case CopyHanded:
+		resolve(Resolution{To: CopyHanded, Route: "manual"})
+	case CopyCancelled:
+		resolve(Resolution{To: CopyCancelled, Reason: "tidak jadi"})
+	}
+	return b.entry(e.ID), ref
+}
+
+// TestCopyMoves tries every decision and every result in every state of a
+// copy against the table, written here a second time on purpose.
+func TestCopyMoves(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	resolved := map[CopyState][]CopyState{
+		CopyDoubt:    {CopyEvidenced, CopyReady, CopyCancelled},
+		CopyHanded:   {CopyEvidenced, CopyReady, CopyCancelled},
+		CopyReady:    {CopyHanded, CopyCancelled},
+		CopyDeferred: {CopyHanded, CopyCancelled},
+		CopyRejected: {CopyCancelled, CopyHanded},
+	}
+	settled := map[CopyState][]CopyState{
+		CopyClaimed: {CopyRejected},
+		CopyArmed:   {CopyAccepted, CopyRejected, CopyDoubt},
+	}
+	check := func(what string, from, to CopyState, table map[CopyState][]CopyState, err error, e Entry) {
+		t.Helper()
+		if slices.Contains(table[from], to) {
+			if err != nil {
+				t.Errorf("%s %s → %s: %v", what, from, to, err)
+			} else if got := e.Copies[1].State; got != to {
+				t.Errorf("%s %s → %s: state %s", what, from, to, got)
+			}
+		} else if codeOf(err) != "agenda.step_order" {
+			t.Errorf("%s %s → %s: %v", what, from, to, err)
+		}
+	}
+	for _, from := range allCopyStates {
+		for _, to := range allCopyStates {
+			e, ref := b.put(from)
+			if got := e.Copies[1].State; got != from {
+				t.Fatalf("copy is %s, want %s", got, from)
+			}
+			e, err := b.Resolve(t.Context(), clerk, ref, Resolution{To: to, Basis: "claim", Reason: "alasan"})
+			check("resolve", from, to, resolved, err, e)
+			_, ref = b.put(from)
+			e, err = b.Settle(t.Context(), clerk, ref, Settlement{State: to, Route: "smtp", Reply: "x"})
+			check("settle", from, to, settled, err, e)
+		}
+	}
+	b.clean()
+}
+
+func TestDeliveryRetries(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	e, ref := b.put(CopyDeferred)
+	now := b.clock.Now()
+	ready := func(at time.Time, names []Name, all bool) []int {
+		t.Helper()
+		refs, err := b.Ready(t.Context(), at, names, all)
+		b.must(err)
+		var out []int
+		for _, r := range refs {
+			out = append(out, r.Copy)
+		}
+		return out
+	}
+	if diff := cmp.Diff([]int{1, 3}, ready(now, nil, false)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]int{1, 2, 3}, ready(now, []Name{e.Name}, true)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]int{1, 2, 3}, ready(now.Add(time.Hour), nil, false)); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := b.Ready(t.Context(), now, []Name{{Kriptogram, 99, 2026}}, true); codeOf(err) != "agenda.not_found" {
+		t.Error(err)
+	}
+	c := e.Copies[1]
+	if c.Attempts != 1 || c.LastReply != "451 nanti" || !c.NextAt.Equal(now.Add(time.Hour)) {
+		t.Errorf("%+v", c)
+	}
+	claimed, err := b.Claim(t.Context(), []CopyRef{ref, ref})
+	b.must(err)
+	want := []Claimed{{
+		CopyRef: ref, Attempt: 2, Entry: e.Name, Number: e.Number, Message: c.Message, Size: c.Size, MessageID: c.MessageID,
+		Address: "batang@contoh.test", Handle: "batang",
+	}}
+	if diff := cmp.Diff(want, claimed); diff != "" {
+		t.Error(diff)
+	}
+	if err := b.Arm(t.Context(), CopyRef{e.ID, 1}); codeOf(err) != "agenda.changed" {
+		t.Errorf("armed without a claim: %v", err)
+	}
+	b.must(b.Arm(t.Context(), ref))
+	if _, err := b.Settle(t.Context(), clerk, ref, Settlement{State: CopyAccepted, Attempt: 1}); codeOf(err) != "agenda.changed" {
+		t.Errorf("result of another attempt: %v", err)
+	}
+	e, err = b.Settle(t.Context(), clerk, ref, Settlement{State: CopyRejected, Attempt: 2, Reply: "550 tidak ada"})
+	b.must(err)
+	if e.State != StateReleased || e.Copies[1].Attempts != 2 {
+		t.Errorf("%s %+v", e.State, e.Copies[1])
+	}
+	frozen := FrozenCopy{Copy: 2, Message: vaulted("new message"), MessageID: "<new@contoh.test>", Address: "baru@contoh.test"}
+	b.must(b.Readdress(t.Context(), clerk, ref, frozen, "alamat baru"))
+	e = b.entry(e.ID)
+	if c := e.Copies[1]; c.State != CopyReady || c.Address != "baru@contoh.test" || c.Message != frozen.Message.SHA256 || c.MessageID != frozen.MessageID || c.Attempts != 2 {
+		t.Errorf("%+v", c)
+	}
+	if err := b.Readdress(t.Context(), clerk, ref, frozen, "lagi"); codeOf(err) != "agenda.step_order" {
+		t.Errorf("readdressed while ready: %v", err)
+	}
+	b.clean()
+}
+
+func TestRecover(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	e := b.at(Kriptogram, StateReleased)
+	b.claimArm(CopyRef{e.ID, 1})
+	_, err := b.Claim(t.Context(), []CopyRef{{e.ID, 2}})
+	b.must(err)
+	doubted, deferred, err := b.Recover(t.Context(), clerk)
+	b.must(err)
+	if diff := cmp.Diff([][]CopyRef{{{e.ID, 1}}, {{e.ID, 2}}}, [][]CopyRef{doubted, deferred}); diff != "" {
+		t.Error(diff)
+	}
+	e = b.entry(e.ID)
+	states := []CopyState{e.Copies[0].State, e.Copies[1].State, e.Copies[2].State}
+	if diff := cmp.Diff([]CopyState{CopyDoubt, CopyDeferred, CopyReady}, states); diff != "" {
+		t.Error(diff)
+	}
+	refs, err := b.Ready(t.Context(), b.clock.Now(), nil, false)
+	b.must(err)
+	if diff := cmp.Diff([]CopyRef{{e.ID, 2}, {e.ID, 3}}, refs); diff != "" {
+		t.Error(diff)
+	}
+	doubted, deferred, err = b.Recover(t.Context(), clerk)
+	if err != nil || doubted != nil || deferred != nil {
+		t.Errorf("again: %v %v %v", doubted, deferred, err)
+	}
+	b.clean()
+}
+
+func TestRestoredDoubtsAll(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	e, _ := b.put(CopyDeferred)
+	b.claimArm(CopyRef{e.ID, 1})
+	doubted, err := b.Restored(t.Context(), clerk, "cadangan kemarin")
+	b.must(err)
+	if diff := cmp.Diff([]CopyRef{{e.ID, 1}, {e.ID, 2}, {e.ID, 3}}, doubted); diff != "" {
+		t.Error(diff)
+	}
+	if refs, err := b.Ready(t.Context(), b.clock.Now(), nil, true); err != nil || len(refs) != 0 {
+		t.Errorf("ready after a restore: %v, %v", refs, err)
+	}
+	b.clean()
+}
+
+// TestSentWithLastCopy covers when an entry counts as sent.
+func TestSentWithLastCopy(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	at := b.clock.Now().Add(-30 * time.Minute)
+	cancel := Resolution{To: CopyCancelled, Reason: "tidak jadi"}
+	e := b.at(Kriptogram, StateReleased)
+	var err error
+	for copy := 1; copy <= 3; copy++ {
+		e, err = b.Resolve(t.Context(), clerk, CopyRef{e.ID, copy}, cancel)
+		b.must(err)
+	}
+	if e.State != StateReleased {
+		t.Errorf("all cancelled: %s", e.State)
+	}
+	e = b.at(Kriptogram, StateReleased)
+	b.deliver(CopyRef{e.ID, 1}, CopyDoubt)
+	b.deliver(CopyRef{e.ID, 2}, CopyAccepted)
+	e, err = b.Resolve(t.Context(), clerk, CopyRef{e.ID, 3}, cancel)
+	b.must(err)
+	if e.State != StateReleased {
+		t.Errorf("one in doubt: %s", e.State)
+	}
+	e, err = b.Resolve(t.Context(), clerk, CopyRef{e.ID, 1}, Resolution{To: CopyEvidenced, Basis: "claim", At: at})
+	b.must(err)
+	if e.State != StateSent || !e.SentAt.Equal(at) || !e.Copies[0].SettledAt.Equal(at) || e.Copies[0].Basis != "claim" {
+		t.Errorf("%s %s %+v", e.State, e.SentAt, e.Copies[0])
+	}
+	if _, err := b.Resolve(t.Context(), clerk, CopyRef{e.ID, 1}, Resolution{To: CopyReady, Reason: "x"}); codeOf(err) != "agenda.step_order" {
+		t.Errorf("reopened after sent: %v", err)
+	}
+	if _, err := b.Claim(t.Context(), []CopyRef{{e.ID, 9}}); err != nil {
+		t.Errorf("claim of a sent entry: %v", err)
+	}
+	b.clean()
+}

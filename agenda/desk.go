@@ -1,0 +1,378 @@
+package agenda
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Archive records where the frozen messages of an entry lie in the box. The
+// box holds them before; a crash between leaves a tail without an event.
+func (b *Book) Archive(ctx context.Context, a Actor, id, last int64, r ArchiveRecord) error {
+	return b.step(ctx, a, id, last, StepArchive, func(u *update, t taken) error {
+		if r.Box == "" {
+			return missingField("box")
+		}
+		var recorded bool
+		if err := u.row("SELECT EXISTS (SELECT 1 FROM copy WHERE entry=$1 AND box IS NOT NULL)", t.id).Scan(&recorded); err != nil {
+			return storage(err)
+		}
+		if recorded {
+			return t.refuse("")
+		}
+		copies := slices.Clone(r.Copies)
+		slices.SortFunc(copies, func(x, y ArchivedCopy) int { return x.Copy - y.Copy })
+		e := t.event("entry.archived", t.move.to).set("box", r.Box).set("place", r.Place)
+		for i, c := range copies {
+			if c.Offset < 0 || c.Length <= 0 || c.Copy < 1 || (i > 0 && copies[i-1].Copy == c.Copy) {
+				return invalid("copy", strconv.Itoa(c.Copy))
+			}
+			var known bool
+			if err := u.row("SELECT EXISTS (SELECT 1 FROM copy WHERE entry=$1 AND copy=$2)", t.id, c.Copy).Scan(&known); err != nil {
+				return storage(err)
+			}
+			if !known {
+				return invalid("copy", strconv.Itoa(c.Copy))
+			}
+			e.set("copy."+strconv.Itoa(c.Copy), strconv.FormatInt(c.Offset, 10)+" "+strconv.FormatInt(c.Length, 10))
+		}
+		_, err := u.append(e)
+		return err
+	})
+}
+
+// BoxEnd is where the recorded messages of a box end, in octets: what lies
+// behind it was appended by a process that died before its event.
+func (b *Book) BoxEnd(ctx context.Context, box string) (int64, error) {
+	var end int64
+	err := b.view(ctx, func(q querier) error {
+		return storage(q.QueryRowContext(ctx, "SELECT coalesce(max(offset + length), 0) FROM copy WHERE box=$1", box).Scan(&end))
+	})
+	return end, err
+}
+
+// Report records one report over entries: all or none. complete is asked,
+// with the report included, whether everybody who is to have one has it; the
+// entry is reported then. nil never completes.
+func (b *Book) Report(ctx context.Context, a Actor, ids []int64, r ReportRecord, complete func(Entry) bool) error {
+	if err := inBook("object", r.Object); err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return missingField("entry")
+	}
+	return b.update(ctx, a, func(u *update) error {
+		if err := u.putObject(r.Object); err != nil {
+			return err
+		}
+		for _, id := range ids {
+			t, err := u.take(id, anyLast, StepReport)
+			if err != nil {
+				return err
+			}
+			e, err := wholeEntry(u.ctx, u.b.conn, id)
+			if err != nil {
+				return err
+			}
+			e.Reports = append(e.Reports, ReportRecord{
+				Kind: r.Kind, To: r.To, Object: r.Object, At: u.stamp, Actor: a.Handle, Seq: u.edge.size,
+			})
+			to := t.move.to
+			if t.move.other != "" && complete != nil && complete(e) {
+				to = t.move.other
+			}
+			ev := t.event("report.made", to).set("kind", r.Kind).set("to", r.To).setHash("object", r.Object.SHA256)
+			if _, err := u.append(ev); err != nil {
+				return named(err, t.name)
+			}
+		}
+		return nil
+	})
+}
+
+// RecordPrint records a printed extract.
+func (b *Book) RecordPrint(ctx context.Context, a Actor, p PrintRecord) error {
+	return b.update(ctx, a, func(u *update) error {
+		e := newEvent("extract.printed").set("kind", p.Kind).set("filter", p.Filter).setInt("rows", int64(p.Rows)).
+			setInt("size", p.Size).set("root", p.Root.String())
+		for i, code := range p.Pages {
+			e.set("page."+strconv.Itoa(i+1), code)
+		}
+		_, err := u.append(e)
+		return err
+	})
+}
+
+// RecordOpened records a received kriptogram. duplicate tells that the same
+// draft and copy was opened here before.
+func (b *Book) RecordOpened(ctx context.Context, a Actor, o OpenedRecord) (duplicate bool, err error) {
+	err = b.update(ctx, a, func(u *update) error {
+		if o.Manifest.IsZero() {
+			return missingField("manifest")
+		}
+		err := u.row("SELECT EXISTS (SELECT 1 FROM opened WHERE manifest=$1 AND copy=$2)", o.Manifest[:], o.Copy).Scan(&duplicate)
+		if err != nil {
+			return storage(err)
+		}
+		e := newEvent("kriptogram.opened").setHash("manifest", o.Manifest).setHash("kriptogram", o.Kriptogram).
+			setInt("copy", int64(o.Copy)).set("sender", o.Sender).set("number", o.Number).set("verdicts", o.Verdicts)
+		_, err = u.append(e)
+		return err
+	})
+	return duplicate && err == nil, err
+}
+
+// RecordConfig records that the configuration of the desk changed; the digest
+// of the newest one again is no event.
+func (b *Book) RecordConfig(ctx context.Context, a Actor, config Object) error {
+	if err := inBook("object", config); err != nil {
+		return err
+	}
+	return b.update(ctx, a, func(u *update) error {
+		have, err := configDigest(u.ctx, u.b.conn)
+		if err != nil || have == config.SHA256 {
+			return err
+		}
+		if err := u.putObject(config); err != nil {
+			return err
+		}
+		_, err = u.append(newEvent("config.changed").setHash("object", config.SHA256))
+		return err
+	})
+}
+
+// ConfigDigest returns the digest of the newest recorded configuration, zero
+// when none was recorded.
+func (b *Book) ConfigDigest(ctx context.Context) (Hash, error) {
+	return configDigest(ctx, b.readers)
+}
+
+func configDigest(ctx context.Context, q querier) (Hash, error) {
+	e, err := newestEvent(ctx, q, "config")
+	if err != nil {
+		return Hash{}, err
+	}
+	if e.typ.name == "desk.created" {
+		return e.getHash("config"), nil
+	}
+	return e.getHash("object"), nil
+}
+
+func newestEvent(ctx context.Context, q querier, name string) (*event, error) {
+	var newest *event
+	err := readEvents(ctx, q, "JOIN newest n ON n.seq = e.seq WHERE n.name=$1", []any{name}, func(e *event) error {
+		newest = e
+		return nil
+	})
+	if err == nil && newest == nil {
+		err = tampered("newest " + name)
+	}
+	return newest, err
+}
+
+// Checkpoint signs the state of the log and records the note. The tree is
+// signed as it is before the event of the checkpoint itself. sign runs inside
+// the transaction: it must need no person.
+func (b *Book) Checkpoint(ctx context.Context, a Actor, sign func(text []byte) (note []byte, err error)) ([]byte, error) {
+	var note []byte
+	err := b.update(ctx, a, func(u *update) error {
+		g, err := readGenesis(u.ctx, u.b.conn)
+		if err != nil {
+			return err
+		}
+		size, root := u.edge.size, u.edge.root()
+		if note, err = sign(checkpointText(g.origin(), size, root)); err != nil {
+			return &Error{code: "agenda.storage", Field: "checkpoint", cause: err}
+		}
+		o := NewObject("text/plain", note)
+		if err := u.putObject(o); err != nil {
+			return err
+		}
+		_, err = u.append(newEvent("log.checkpoint").setInt("size", size).set("root", root.String()).setHash("note", o.SHA256))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return note, nil
+}
+
+// origin names the log: "<mail domain>/sandi/<desk id>".
+func (g Genesis) origin() string { return g.MailDomain + "/sandi/" + g.DeskID }
+
+// LatestCheckpoint returns the newest note and when it was made; before the
+// first it is agenda.not_found.
+func (b *Book) LatestCheckpoint(ctx context.Context) (note []byte, at time.Time, err error) {
+	err = b.view(ctx, func(q querier) error {
+		e, err := newestEvent(ctx, q, "checkpoint")
+		if err != nil {
+			return err
+		}
+		if e.typ.name != "log.checkpoint" {
+			return &Error{code: "agenda.not_found", Field: "checkpoint"}
+		}
+		o, err := readObject(ctx, q, e.getHash("note"))
+		note, at = o.Data, e.at
+		return err
+	})
+	return note, at, err
+}
+
+// Genesis returns what event 0 says.
+func (b *Book) Genesis(ctx context.Context) (Genesis, error) {
+	var g Genesis
+	err := b.view(ctx, func(q querier) error {
+		var err error
+		g, err = readGenesis(ctx, q)
+		return err
+	})
+	return g, err
+}
+
+func readGenesis(ctx context.Context, q querier) (Genesis, error) {
+	var g Genesis
+	found := false
+	err := readEvents(ctx, q, "WHERE e.seq=0", nil, func(e *event) error {
+		found = e.typ.name == "desk.created"
+		g = Genesis{
+			DeskID: e.get("desk-id"), LogKey: e.get("log-key"), ArchiveFingerprint: e.get("archive-fingerprint"),
+			Office: e.get("office"), MailDomain: e.get("mail-domain"), Profile: e.get("profile"),
+			ArchiveCertificate: Object{SHA256: e.getHash("archive-certificate")}, Config: Object{SHA256: e.getHash("config")},
+		}
+		return nil
+	})
+	if err == nil && !found {
+		err = tampered("event 0")
+	}
+	for _, o := range []*Object{&g.ArchiveCertificate, &g.Config} {
+		if err == nil && !o.IsZero() {
+			*o, err = readObject(ctx, q, o.SHA256)
+		}
+	}
+	return g, err
+}
+
+// Head returns size and root of the log.
+func (b *Book) Head(ctx context.Context) (size int64, root Hash, err error) {
+	err = b.view(ctx, func(q querier) error {
+		var top sql.NullInt64
+		if err := q.QueryRowContext(ctx, "SELECT max(seq) FROM event").Scan(&top); err != nil {
+			return storage(err)
+		}
+		if top.Valid {
+			size = top.Int64 + 1
+		}
+		edge, err := readEdge(ctx, q, size)
+		root = edge.root()
+		return err
+	})
+	return size, root, err
+}
+
+// Last returns the time of the newest event.
+func (b *Book) Last(ctx context.Context) (time.Time, error) {
+	return readLast(ctx, b.readers)
+}
+
+// Restored records that the book comes from a backup: every copy that was not
+// settled is in doubt, since the book cannot know what was sent after the
+// backup was made. It returns them.
+func (b *Book) Restored(ctx context.Context, a Actor, reason string) ([]CopyRef, error) {
+	if strings.TrimSpace(reason) == "" {
+		return nil, missingField("reason")
+	}
+	var doubted []CopyRef
+	err := b.update(ctx, a, func(u *update) error {
+		if _, err := u.append(newEvent("desk.restored").set("reason", reason)); err != nil {
+			return err
+		}
+		var err error
+		doubted, err = u.refs(`SELECT c.entry, c.copy FROM entry e JOIN copy c ON c.entry=e.id
+ WHERE e.state='released' AND c.state=$1 ORDER BY c.entry, c.copy`, string(CopyReady))
+		if err != nil {
+			return err
+		}
+		for _, ref := range doubted {
+			d, t, err := u.delivery(ref)
+			if err != nil {
+				return err
+			}
+			if _, err := u.append(u.copyEvent(t, d, CopyDoubt, t.state).set("reason", reason)); err != nil {
+				return err
+			}
+			if err := u.unqueue(ref); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return doubted, nil
+}
+
+// Rebuild drops the index and replays the log into it. The log, the texts and
+// the objects are only read; a crash leaves the old index.
+func (b *Book) Rebuild(ctx context.Context) error {
+	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+		// Statements on the old tables would keep them locked.
+		for query, s := range u.b.stmts {
+			if err := s.Close(); err != nil {
+				return storage(err)
+			}
+			delete(u.b.stmts, query)
+		}
+		for _, t := range indexTables {
+			if err := u.exec("DROP TABLE IF EXISTS " + t.name); err != nil {
+				return err
+			}
+		}
+		if err := u.exec(indexSQL); err != nil {
+			return err
+		}
+		u.people = map[string]int64{}
+		for next := int64(0); next < u.edge.size; {
+			var batch []*event
+			err := readEvents(u.ctx, u.b.conn, "WHERE e.seq >= $1 ORDER BY e.seq LIMIT 1000", []any{next}, func(e *event) error {
+				batch = append(batch, e)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if len(batch) == 0 {
+				return tampered("event missing")
+			}
+			for _, e := range batch {
+				if e.seq != next {
+					return tampered("event missing")
+				}
+				if err := apply(u, e); err != nil {
+					return err
+				}
+				next++
+			}
+		}
+		return u.exec("DELETE FROM meta WHERE name='search'; DELETE FROM search")
+	})
+}
+
+// applicantUnit resolves an applicant's handle to the unit as valid now, ""
+// when the text is no handle.
+func (u *update) applicantUnit(handle string) (string, error) {
+	if id, ok := u.people["applicant "+handle]; ok && id == 0 {
+		return "", nil
+	}
+	var body []byte
+	err := u.row("SELECT t.body FROM applicant a JOIN text t ON t.seq=a.current WHERE a.handle=$1 AND a.ended=0", handle).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		u.people["applicant "+handle] = 0
+		return "", nil
+	}
+	return valueOf(body, "unit"), storage(err)
+}

@@ -1,0 +1,823 @@
+package agenda
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/mail"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Role is the stored word of an office role; printed titles come from the
+// dated role.
+type Role string
+
+// The roles of the service standards.
+const (
+	RoleKepalaDinas  Role = "kepala-dinas"
+	RoleKepalaBidang Role = "kepala-bidang"
+	RoleKepalaSeksi  Role = "kepala-seksi"
+	RoleSandiman     Role = "sandiman"
+	RoleOperator     Role = "operator"
+)
+
+// ParseRole accepts the stored word in any case, with spaces or hyphens.
+func ParseRole(s string) (Role, error) {
+	switch r := Role(word(s)); r {
+	case RoleKepalaDinas, RoleKepalaBidang, RoleKepalaSeksi, RoleSandiman, RoleOperator:
+		return r, nil
+	}
+	return "", invalid("role", s)
+}
+
+// Actor is who acts: the officer's handle ("-" when nobody) and, beside it,
+// the account and the machine. User and Host enter the log committed.
+type Actor struct{ Handle, User, Host string }
+
+// RoleGrant gives a role for a time. Kind is tetap, plh or plt.
+type RoleGrant struct {
+	Role        Role
+	Kind        string
+	From, Until time.Time // Until zero: open
+	Title       string    // printed title
+	Order       string    // the order that appoints
+}
+
+// covers tells whether the grant is valid at the instant.
+func (g RoleGrant) covers(at time.Time) bool {
+	return !at.Before(g.From) && (g.Until.IsZero() || at.Before(g.Until))
+}
+
+// Officer is a person of the desk. Title is the title to print when no role
+// gives one.
+type Officer struct {
+	ID            int64
+	Handle        string
+	Name          string
+	NIP           string
+	Qualification string
+	Title         string
+	Certificate   Object // zero: no key (wet mode, operator)
+	Fingerprint   string
+	Roles         []RoleGrant // on reading
+	Ended         bool
+}
+
+// Applicant is a unit that asks for letters to be sent.
+type Applicant struct {
+	ID      int64
+	Handle  string
+	Unit    string
+	Contact string
+	Ended   bool
+}
+
+// Signer is a pinned certificate of a correspondent's officer.
+type Signer struct {
+	Role        Role
+	Fingerprint string
+	Certificate Object
+}
+
+// Confirmation states of a correspondent.
+const (
+	Unconfirmed = "unconfirmed"
+	Confirmed   = "confirmed"
+)
+
+// Correspondent is an approved addressee. Without a certificate it receives
+// letters of class biasa only.
+type Correspondent struct {
+	ID           int64
+	Handle       string
+	Unit         string
+	Address      string
+	Fingerprint  string // primary key
+	Subkey       string // encryption key
+	Certificate  Object
+	Signers      []Signer
+	State        string // unconfirmed, confirmed
+	ConfirmedBy  string
+	ConfirmedVia string
+	ConfirmedAt  time.Time
+	Ended        bool
+}
+
+// fingerprintOK tells whether s is a v4 or v6 fingerprint as stored.
+func fingerprintOK(s string) bool {
+	if len(s) != 40 && len(s) != 64 {
+		return false
+	}
+	for i := range len(s) {
+		if (s[i] < '0' || s[i] > '9') && (s[i] < 'a' || s[i] > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func checkTexts(pairs ...string) error {
+	for i := 0; i < len(pairs); i += 2 {
+		if err := checkText(pairs[i], pairs[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o Officer) event(name string) *event {
+	return newEvent(name).set("handle", o.Handle).set("fingerprint", o.Fingerprint).
+		setHash("certificate", o.Certificate.SHA256).set("name", o.Name).set("nip", o.NIP).
+		set("qualification", o.Qualification).set("title", o.Title)
+}
+
+func (g RoleGrant) event(name, handle string) *event {
+	return newEvent(name).set("handle", handle).set("role", string(g.Role)).set("kind", g.Kind).
+		setTime("from", g.From).setTime("until", g.Until).set("title", g.Title).set("order", g.Order)
+}
+
+func (o Officer) check() error {
+	if err := checkHandle("handle", o.Handle); err != nil {
+		return err
+	}
+	if strings.TrimSpace(o.Name) == "" {
+		return missingField("name")
+	}
+	if o.Certificate.IsZero() != (o.Fingerprint == "") {
+		return missingField("certificate")
+	}
+	if o.Fingerprint != "" {
+		if !fingerprintOK(o.Fingerprint) {
+			return invalid("fingerprint", o.Fingerprint)
+		}
+		if err := inBook("certificate", o.Certificate); err != nil {
+			return err
+		}
+	}
+	return checkTexts("name", o.Name, "nip", o.NIP, "qualification", o.Qualification, "title", o.Title)
+}
+
+func (g *RoleGrant) check(now time.Time) error {
+	if r, err := ParseRole(string(g.Role)); err != nil || r != g.Role {
+		return invalid("role", string(g.Role))
+	}
+	if g.Kind == "" {
+		g.Kind = "tetap"
+	}
+	if g.Kind != "tetap" && g.Kind != "plh" && g.Kind != "plt" {
+		return invalid("kind", g.Kind)
+	}
+	if g.From.IsZero() {
+		g.From = now
+	}
+	g.From = g.From.UTC().Truncate(time.Millisecond)
+	if !g.Until.IsZero() {
+		g.Until = g.Until.UTC().Truncate(time.Millisecond)
+		if !g.Until.After(g.From) {
+			return invalid("until", formatStamp(g.Until))
+		}
+	}
+	return checkTexts("title", g.Title, "order", g.Order)
+}
+
+// AddOfficer adds a person with the roles given at once. The same NIP or
+// fingerprint as another officer's is agenda.same_person: one person has one
+// handle and any number of roles.
+func (b *Book) AddOfficer(ctx context.Context, a Actor, o Officer, roles []RoleGrant) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	return b.update(ctx, a, func(u *update) error {
+		if err := u.distinct(o); err != nil {
+			return err
+		}
+		if err := u.free("officer", o.Handle); err != nil {
+			return err
+		}
+		if err := u.putObject(o.Certificate); err != nil {
+			return err
+		}
+		if _, err := u.append(o.event("officer.added")); err != nil {
+			return err
+		}
+		for _, g := range roles {
+			if err := u.giveRole(o.Handle, g); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ChangeOfficer replaces what the book says of an officer, such as a new
+// certificate; roles stay.
+func (b *Book) ChangeOfficer(ctx context.Context, a Actor, o Officer) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	return b.update(ctx, a, func(u *update) error {
+		if err := u.known("officer", o.Handle, "agenda.unknown_officer"); err != nil {
+			return err
+		}
+		if err := u.distinct(o); err != nil {
+			return err
+		}
+		if err := u.putObject(o.Certificate); err != nil {
+			return err
+		}
+		_, err := u.append(o.event("officer.changed"))
+		return err
+	})
+}
+
+// distinct refuses the NIP or the fingerprint of another officer.
+func (u *update) distinct(o Officer) error {
+	others, err := readOfficers(u.ctx, u.b.conn, "")
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		if other.Handle == o.Handle {
+			continue
+		}
+		if (o.NIP != "" && squeeze(other.NIP) == squeeze(o.NIP)) || (o.Fingerprint != "" && other.Fingerprint == o.Fingerprint) {
+			return &Error{code: "agenda.same_person", Field: "officer", Value: other.Handle}
+		}
+	}
+	return nil
+}
+
+// squeeze drops blanks: a NIP is written with and without them.
+func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
+
+// free refuses a handle that the table knows already.
+func (u *update) free(table, handle string) error {
+	err := u.known(table, handle, "")
+	if err == nil {
+		return &Error{code: "agenda.duplicate_handle", Field: "handle", Value: handle}
+	}
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// known tells whether the table has the handle; code is of the refusal.
+func (u *update) known(table, handle, code string) error {
+	var ended bool
+	err := u.row("SELECT ended FROM "+table+" WHERE handle=$1", handle).Scan(&ended)
+	if errors.Is(err, sql.ErrNoRows) {
+		if code == "" {
+			code = "agenda.not_found"
+		}
+		return &Error{code: code, Field: table, Value: handle}
+	}
+	return storage(err)
+}
+
+// GiveRole gives an officer a role. From zero means now; Kind "" means tetap.
+func (b *Book) GiveRole(ctx context.Context, a Actor, handle string, g RoleGrant) error {
+	return b.update(ctx, a, func(u *update) error {
+		if err := u.known("officer", handle, "agenda.unknown_officer"); err != nil {
+			return err
+		}
+		return u.giveRole(handle, g)
+	})
+}
+
+func (u *update) giveRole(handle string, g RoleGrant) error {
+	if err := g.check(u.stamp); err != nil {
+		return err
+	}
+	var held bool
+	err := u.row("SELECT EXISTS (SELECT 1 FROM role WHERE officer=$1 AND role=$2 AND kind=$3 AND valid_from=$4)",
+		handle, string(g.Role), g.Kind, formatStamp(g.From)).Scan(&held)
+	if err != nil {
+		return storage(err)
+	}
+	if held {
+		return invalid("from", formatStamp(g.From))
+	}
+	_, err = u.append(g.event("role.given", handle))
+	return err
+}
+
+// EndRole ends a role that the officer holds, at g.Until (zero: now). With
+// g.Kind or g.From set, only that grant. Nothing to end is agenda.no_role.
+func (b *Book) EndRole(ctx context.Context, a Actor, handle string, g RoleGrant) error {
+	return b.update(ctx, a, func(u *update) error {
+		if err := u.known("officer", handle, "agenda.unknown_officer"); err != nil {
+			return err
+		}
+		until := g.Until
+		if until.IsZero() {
+			until = u.stamp
+		}
+		grants, err := readRoles(u.ctx, u.b.conn, handle)
+		if err != nil {
+			return err
+		}
+		ended := false
+		for _, held := range grants {
+			if held.Role != g.Role || (g.Kind != "" && held.Kind != g.Kind) || (!g.From.IsZero() && !held.From.Equal(g.From)) ||
+				(!held.Until.IsZero() && !held.Until.After(until)) {
+				continue
+			}
+			held.Until, held.Order = until.UTC().Truncate(time.Millisecond), g.Order
+			if held.Until.Before(held.From) {
+				held.Until = held.From
+			}
+			if _, err := u.append(held.event("role.ended", handle)); err != nil {
+				return err
+			}
+			ended = true
+		}
+		if !ended {
+			return &Error{code: "agenda.no_role", Field: string(g.Role), Value: handle}
+		}
+		return nil
+	})
+}
+
+// readRoles reads all grants of an officer, ended ones too.
+func readRoles(ctx context.Context, q querier, handle string) ([]RoleGrant, error) {
+	rows, err := q.QueryContext(ctx, `SELECT r.role, r.kind, r.valid_from, r.valid_until, t.body
+ FROM role r LEFT JOIN text t ON t.seq=r.current WHERE r.officer=$1 ORDER BY r.valid_from, r.role, r.kind`, handle)
+	if err != nil {
+		return nil, storage(err)
+	}
+	defer rows.Close()
+	var out []RoleGrant
+	for rows.Next() {
+		var g RoleGrant
+		var from string
+		var until sql.NullString
+		var body []byte
+		if err := rows.Scan(&g.Role, &g.Kind, &from, &until, &body); err != nil {
+			return nil, storage(err)
+		}
+		g.From, g.Until = stampOf(from), stampOf(until.String)
+		g.Title, g.Order = valueOf(body, "title"), valueOf(body, "order")
+		out = append(out, g)
+	}
+	return out, storage(rows.Err())
+}
+
+// readOfficers reads one officer, or all for "", with all grants.
+func readOfficers(ctx context.Context, q querier, handle string) ([]Officer, error) {
+	rows, err := q.QueryContext(ctx, `SELECT o.id, o.handle, coalesce(o.fingerprint, ''), o.ended, o.certificate, b.size, b.media, b.data, t.body
+ FROM officer o LEFT JOIN object b ON b.sha256=o.certificate LEFT JOIN text t ON t.seq=o.current
+ WHERE $1='' OR o.handle=$1 ORDER BY o.id`, handle)
+	if err != nil {
+		return nil, storage(err)
+	}
+	defer rows.Close()
+	var out []Officer
+	for rows.Next() {
+		var o Officer
+		var certificate nullObject
+		var body []byte
+		if err := rows.Scan(&o.ID, &o.Handle, &o.Fingerprint, &o.Ended,
+			&certificate.sum, &certificate.size, &certificate.media, &certificate.data, &body); err != nil {
+			return nil, storage(err)
+		}
+		if o.Certificate, err = certificate.object(); err != nil {
+			return nil, err
+		}
+		o.Name, o.NIP = valueOf(body, "name"), valueOf(body, "nip")
+		o.Qualification, o.Title = valueOf(body, "qualification"), valueOf(body, "title")
+		out = append(out, o)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, storage(err)
+	}
+	rows.Close()
+	for i := range out {
+		if out[i].Roles, err = readRoles(ctx, q, out[i].Handle); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// nullObject scans an object that may be absent.
+type nullObject struct {
+	sum, data []byte
+	size      sql.NullInt64
+	media     sql.NullString
+}
+
+func (n nullObject) object() (Object, error) {
+	if n.sum == nil {
+		return Object{}, nil
+	}
+	if len(n.sum) != 32 || !n.size.Valid {
+		return Object{}, tampered("certificate")
+	}
+	return Object{SHA256: Hash(n.sum), Size: n.size.Int64, Media: n.media.String, Data: n.data}, nil
+}
+
+// Officers lists the officers with the roles that they hold at the instant.
+func (b *Book) Officers(ctx context.Context, at time.Time) ([]Officer, error) {
+	var out []Officer
+	err := b.view(ctx, func(q querier) error {
+		var err error
+		out, err = readOfficers(ctx, q, "")
+		return err
+	})
+	for i := range out {
+		var held []RoleGrant
+		for _, g := range out[i].Roles {
+			if g.covers(at) {
+				held = append(held, g)
+			}
+		}
+		out[i].Roles = held
+	}
+	return out, err
+}
+
+// Officer reads one officer with all grants, ended ones too.
+func (b *Book) Officer(ctx context.Context, handle string) (Officer, error) {
+	var out []Officer
+	err := b.view(ctx, func(q querier) error {
+		var err error
+		out, err = readOfficers(ctx, q, handle)
+		return err
+	})
+	if err != nil {
+		return Officer{}, err
+	}
+	if handle == "" || len(out) == 0 {
+		return Officer{}, &Error{code: "agenda.unknown_officer", Field: "officer", Value: handle}
+	}
+	return out[0], nil
+}
+
+// Holder lists who holds the role at the instant; acting officials (plh, plt)
+// come first.
+func (b *Book) Holder(ctx context.Context, role Role, at time.Time) ([]Officer, error) {
+	all, err := b.Officers(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	var acting, permanent []Officer
+	for _, o := range all {
+		for _, g := range o.Roles {
+			if g.Role != role || o.Ended {
+				continue
+			}
+			if g.Kind == "tetap" {
+				permanent = append(permanent, o)
+			} else {
+				acting = append(acting, o)
+			}
+			break
+		}
+	}
+	return append(acting, permanent...), nil
+}
+
+func (p Applicant) event(name string) *event {
+	return newEvent(name).set("handle", p.Handle).set("unit", p.Unit).set("contact", p.Contact)
+}
+
+func (p Applicant) check() error {
+	if err := checkHandle("handle", p.Handle); err != nil {
+		return err
+	}
+	if strings.TrimSpace(p.Unit) == "" {
+		return missingField("unit")
+	}
+	return checkTexts("unit", p.Unit, "contact", p.Contact)
+}
+
+// AddApplicant adds a unit that asks for letters to be sent.
+func (b *Book) AddApplicant(ctx context.Context, a Actor, p Applicant) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	return b.update(ctx, a, func(u *update) error {
+		if err := u.free("applicant", p.Handle); err != nil {
+			return err
+		}
+		_, err := u.append(p.event("applicant.added"))
+		u.people = map[string]int64{}
+		return err
+	})
+}
+
+// ChangeApplicant replaces what the book says of an applicant; entries keep
+// the unit as it was valid then. With Ended set the handle is no longer
+// resolved.
+func (b *Book) ChangeApplicant(ctx context.Context, a Actor, p Applicant) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	return b.update(ctx, a, func(u *update) error {
+		if err := u.known("applicant", p.Handle, ""); err != nil {
+			return err
+		}
+		name := "applicant.changed"
+		if p.Ended {
+			name = "applicant.ended"
+		}
+		_, err := u.append(p.event(name))
+		u.people = map[string]int64{}
+		return err
+	})
+}
+
+// Applicants lists the applicants in the order they were added.
+func (b *Book) Applicants(ctx context.Context) ([]Applicant, error) {
+	rows, err := b.readers.QueryContext(ctx, `SELECT a.id, a.handle, a.ended, t.body
+ FROM applicant a LEFT JOIN text t ON t.seq=a.current ORDER BY a.id`)
+	if err != nil {
+		return nil, storage(err)
+	}
+	defer rows.Close()
+	var out []Applicant
+	for rows.Next() {
+		var p Applicant
+		var body []byte
+		if err := rows.Scan(&p.ID, &p.Handle, &p.Ended, &body); err != nil {
+			return nil, storage(err)
+		}
+		p.Unit, p.Contact = valueOf(body, "unit"), valueOf(body, "contact")
+		out = append(out, p)
+	}
+	return out, storage(rows.Err())
+}
+
+func (c Correspondent) event(name string) *event {
+	e := newEvent(name).set("handle", c.Handle).set("unit", c.Unit).set("address", c.Address).
+		set("fingerprint", c.Fingerprint).set("subkey", c.Subkey).setHash("certificate", c.Certificate.SHA256)
+	for i, s := range c.Signers {
+		e.set("signer."+strconv.Itoa(i+1), string(s.Role)+" "+s.Fingerprint+" "+s.Certificate.SHA256.String())
+	}
+	return e
+}
+
+func (c Correspondent) check() error {
+	if err := checkHandle("handle", c.Handle); err != nil {
+		return err
+	}
+	if strings.TrimSpace(c.Unit) == "" {
+		return missingField("unit")
+	}
+	if c.Address == "" {
+		return missingField("address")
+	}
+	if p, err := mail.ParseAddress(c.Address); err != nil || p.Address != c.Address || p.Name != "" || EscapeValue(c.Address) != c.Address {
+		return invalid("address", c.Address)
+	}
+	if c.Certificate.IsZero() {
+		if c.Fingerprint != "" || c.Subkey != "" || c.State == Confirmed {
+			return missingField("certificate")
+		}
+	} else {
+		if err := inBook("certificate", c.Certificate); err != nil {
+			return err
+		}
+		if !fingerprintOK(c.Fingerprint) {
+			return invalid("fingerprint", c.Fingerprint)
+		}
+		if !fingerprintOK(c.Subkey) {
+			return invalid("subkey", c.Subkey)
+		}
+	}
+	for _, s := range c.Signers {
+		if r, err := ParseRole(string(s.Role)); err != nil || r != s.Role {
+			return invalid("signer", string(s.Role))
+		}
+		if !fingerprintOK(s.Fingerprint) {
+			return invalid("signer", s.Fingerprint)
+		}
+		if err := inBook("signer", s.Certificate); err != nil {
+			return err
+		}
+	}
+	if c.State != "" && c.State != Confirmed && c.State != Unconfirmed {
+		return invalid("state", c.State)
+	}
+	return checkTexts("unit", c.Unit)
+}
+
+func (u *update) putCertificates(c Correspondent) error {
+	if err := u.putObject(c.Certificate); err != nil {
+		return err
+	}
+	for _, s := range c.Signers {
+		if err := u.putObject(s.Certificate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AddCorrespondent adds an approved addressee. With State confirmed the
+// confirmation is recorded in the same transaction.
+func (b *Book) AddCorrespondent(ctx context.Context, a Actor, c Correspondent) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	return b.update(ctx, a, func(u *update) error {
+		if err := u.free("correspondent", c.Handle); err != nil {
+			return err
+		}
+		if err := u.putCertificates(c); err != nil {
+			return err
+		}
+		if _, err := u.append(c.event("correspondent.added")); err != nil {
+			return err
+		}
+		if c.State != Confirmed {
+			return nil
+		}
+		return u.confirm(c.Handle, c.Fingerprint, c.ConfirmedBy, c.ConfirmedVia)
+	})
+}
+
+// ChangeCorrespondent replaces what the book says of a correspondent. A new
+// primary or encryption key resets the confirmation, unless c.State is
+// confirmed: then it is confirmed anew, by c.ConfirmedBy. With Ended set
+// nothing new may go there.
+func (b *Book) ChangeCorrespondent(ctx context.Context, a Actor, c Correspondent, reason string) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if err := checkText("reason", reason); err != nil {
+		return err
+	}
+	return b.update(ctx, a, func(u *update) error {
+		was, err := oneCorrespondent(u.ctx, u.b.conn, "p.handle=$1", c.Handle)
+		if err != nil {
+			return err
+		}
+		if err := u.putCertificates(c); err != nil {
+			return err
+		}
+		e, again := c.event("correspondent.changed"), false
+		if c.Ended {
+			e = c.event("correspondent.ended")
+		} else {
+			sameKey := was.Fingerprint == c.Fingerprint && was.Subkey == c.Subkey
+			again = c.State == Confirmed && !(sameKey && was.State == Confirmed)
+		}
+		e.set("reason", reason)
+		if !c.Ended && was.State == Confirmed && was.Fingerprint == c.Fingerprint && was.Subkey == c.Subkey {
+			e.set("confirmed", "yes")
+		}
+		if _, err := u.append(e); err != nil {
+			return err
+		}
+		u.people = map[string]int64{}
+		if again {
+			return u.confirm(c.Handle, c.Fingerprint, c.ConfirmedBy, c.ConfirmedVia)
+		}
+		return nil
+	})
+}
+
+// ConfirmCorrespondent records that by heard the fingerprint over a channel
+// known to be the correspondent's.
+func (b *Book) ConfirmCorrespondent(ctx context.Context, a Actor, handle, by, channel string) error {
+	return b.update(ctx, a, func(u *update) error {
+		c, err := oneCorrespondent(u.ctx, u.b.conn, "p.handle=$1", handle)
+		if err != nil {
+			return err
+		}
+		if c.Certificate.IsZero() {
+			return missingField("certificate")
+		}
+		return u.confirm(handle, c.Fingerprint, by, channel)
+	})
+}
+
+func (u *update) confirm(handle, fingerprint, by, channel string) error {
+	if by == "" {
+		return missingField("by")
+	}
+	if channel == "" {
+		return missingField("channel")
+	}
+	_, err := u.append(newEvent("correspondent.confirmed").set("handle", handle).set("fingerprint", fingerprint).
+		set("by", by).set("channel", channel))
+	return err
+}
+
+// readCorrespondents reads those that the condition chooses, oldest first.
+func readCorrespondents(ctx context.Context, q querier, where string, args ...any) ([]Correspondent, error) {
+	rows, err := q.QueryContext(ctx, `SELECT p.id, p.handle, coalesce(p.fingerprint, ''), coalesce(p.subkey, ''), p.state, p.ended,
+ p.certificate, b.size, b.media, b.data, t.body, ct.body, ce.record
+ FROM correspondent p LEFT JOIN object b ON b.sha256=p.certificate LEFT JOIN text t ON t.seq=p.current
+ LEFT JOIN text ct ON ct.seq=p.confirmed LEFT JOIN event ce ON ce.seq=p.confirmed
+ WHERE `+where+" ORDER BY p.id", args...)
+	if err != nil {
+		return nil, storage(err)
+	}
+	defer rows.Close()
+	var out []Correspondent
+	for rows.Next() {
+		var c Correspondent
+		var certificate nullObject
+		var body, confirmation, record []byte
+		err := rows.Scan(&c.ID, &c.Handle, &c.Fingerprint, &c.Subkey, &c.State, &c.Ended,
+			&certificate.sum, &certificate.size, &certificate.media, &certificate.data, &body, &confirmation, &record)
+		if err != nil {
+			return nil, storage(err)
+		}
+		if c.Certificate, err = certificate.object(); err != nil {
+			return nil, err
+		}
+		c.Unit, c.Address = valueOf(body, "unit"), valueOf(body, "address")
+		c.ConfirmedBy, c.ConfirmedVia = valueOf(confirmation, "by"), valueOf(confirmation, "channel")
+		if record != nil {
+			e, err := parseRecord(record)
+			if err != nil {
+				return nil, err
+			}
+			c.ConfirmedAt = e.at
+		}
+		for n := 1; ; n++ {
+			value := valueOf(body, "signer."+strconv.Itoa(n))
+			if value == "" {
+				break
+			}
+			parts := strings.Split(value, " ")
+			if len(parts) != 3 {
+				return nil, tampered("signer")
+			}
+			sum, err := ParseHash(parts[2])
+			if err != nil {
+				return nil, tampered("signer")
+			}
+			c.Signers = append(c.Signers, Signer{Role: Role(parts[0]), Fingerprint: parts[1], Certificate: Object{SHA256: sum}})
+		}
+		out = append(out, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, storage(err)
+	}
+	rows.Close()
+	for i := range out {
+		for j := range out[i].Signers {
+			s := &out[i].Signers[j]
+			if s.Certificate, err = readObject(ctx, q, s.Certificate.SHA256); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+func oneCorrespondent(ctx context.Context, q querier, where string, arg any) (Correspondent, error) {
+	found, err := readCorrespondents(ctx, q, where, arg)
+	if err != nil {
+		return Correspondent{}, err
+	}
+	if len(found) == 0 {
+		e := &Error{code: "agenda.unknown_correspondent", Field: "correspondent"}
+		if handle, ok := arg.(string); ok {
+			e.Value = handle
+		}
+		return Correspondent{}, e
+	}
+	return found[0], nil
+}
+
+// Correspondent reads the correspondent of a handle; unknown is
+// agenda.unknown_correspondent.
+func (b *Book) Correspondent(ctx context.Context, handle string) (Correspondent, error) {
+	var c Correspondent
+	err := b.view(ctx, func(q querier) error {
+		var err error
+		c, err = oneCorrespondent(ctx, q, "p.handle=$1", handle)
+		return err
+	})
+	return c, err
+}
+
+// CorrespondentByID reads the correspondent of an id.
+func (b *Book) CorrespondentByID(ctx context.Context, id int64) (Correspondent, error) {
+	var c Correspondent
+	err := b.view(ctx, func(q querier) error {
+		var err error
+		c, err = oneCorrespondent(ctx, q, "p.id=$1", id)
+		return err
+	})
+	return c, err
+}
+
+// Correspondents lists all in the order they were added.
+func (b *Book) Correspondents(ctx context.Context) ([]Correspondent, error) {
+	var out []Correspondent
+	err := b.view(ctx, func(q querier) error {
+		var err error
+		out, err = readCorrespondents(ctx, q, "$1", 1)
+		return err
+	})
+	return out, err
+}

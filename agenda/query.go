@@ -1,0 +1,745 @@
+package agenda
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Destroyed stands in [Event.Fields] for a committed value whose text is gone.
+const Destroyed = "(dimusnahkan)"
+
+// Filter chooses entries. Zero fields choose all.
+type Filter struct {
+	Book        BookName
+	Year        int
+	From, Until time.Time // registered at or after From, before Until
+	States      []State
+	Open        bool // still asks for something
+	Class       Class
+	Text        string // every word begins a word of the entry
+	Names       []Name // in this order; a name not in the book is agenda.not_found
+	Limit       int
+	Newest      bool // newest first
+}
+
+// Event is a record of the log as shown to people: what is committed is
+// revealed where its text is still kept.
+type Event struct {
+	Seq    int64
+	At     time.Time
+	Type   string
+	Actor  string
+	Entry  int64 // -1: concerns no entry
+	From   State
+	To     State
+	Fields []Line
+}
+
+// YearCount counts the entries and the numbers of a book in a year.
+type YearCount struct{ Entries, Numbers int }
+
+// view runs fn on one snapshot of the book.
+func (b *Book) view(ctx context.Context, fn func(q querier) error) error {
+	tx, err := b.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return storage(err)
+	}
+	err = fn(tx)
+	return errors.Join(err, ignoreDone(tx.Rollback()))
+}
+
+func ignoreDone(err error) error {
+	if err == nil || errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return storage(err)
+}
+
+const selectEntry = `SELECT e.id, e.book, e.year, e.serial, e.class, e.urgency, e.state, e.draft, e.ordered,
+ e.registered_at, e.released_at, e.sent_at, e.number_year, e.number_seq, e.number, e.last, e.current, c.record, t.body
+ FROM entry e LEFT JOIN event c ON c.seq = e.current LEFT JOIN text t ON t.seq = e.current `
+
+type scanner interface{ Scan(dest ...any) error }
+
+func scanEntry(s scanner) (Entry, error) {
+	var e Entry
+	var registered string
+	var released, sent, number sql.NullString
+	var year, seq sql.NullInt64
+	var current int64
+	var record, body []byte
+	err := s.Scan(&e.ID, &e.Name.Book, &e.Name.Year, &e.Name.Serial, &e.Letter.Class, &e.Letter.Urgency, &e.State, &e.Draft, &e.Ordered,
+		&registered, &released, &sent, &year, &seq, &number, &e.Last, &current, &record, &body)
+	if err != nil {
+		return Entry{}, err
+	}
+	e.Corrected = current != e.ID
+	e.Number, e.NumberYear, e.NumberSeq = number.String, int(year.Int64), int(seq.Int64)
+	e.RegisteredAt, e.ReleasedAt, e.SentAt = stampOf(registered), stampOf(released.String), stampOf(sent.String)
+	class, urgency := e.Letter.Class, e.Letter.Urgency
+	if body != nil {
+		lines, err := ParseLines(body)
+		if err != nil {
+			return Entry{}, tampered("text of an entry")
+		}
+		e.Letter = letterOf(lines)
+	}
+	e.Letter.Class, e.Letter.Urgency = class, urgency
+	if _, tail, ok := bytes.Cut(record, []byte("\nrefers ")); ok {
+		value, _, _ := bytes.Cut(tail, []byte("\n"))
+		e.Letter.Refers = string(value)
+	}
+	return e, nil
+}
+
+func stampOf(s string) time.Time {
+	if s == "" {
+		return time.Time{}
+	}
+	t, _ := parseStamp(s)
+	return t
+}
+
+// letterOf reads the image of a letter from revealed lines.
+func letterOf(lines []Line) Letter {
+	var l Letter
+	for _, line := range lines {
+		switch line.Key {
+		case "class":
+			l.Class = Class(line.Value)
+		case "urgency":
+			l.Urgency = Urgency(line.Value)
+		case "applicant":
+			l.Applicant = line.Value
+		case "request":
+			l.Request = line.Value
+		case "request-date":
+			l.RequestDate = line.Value
+		case "received":
+			l.Received = stampOf(line.Value)
+		case "letter":
+			l.Number = line.Value
+		case "letter-date":
+			l.Date = line.Value
+		case "origin":
+			l.Origin = line.Value
+		case "subject":
+			l.Subject = line.Value
+		case "pages":
+			l.Pages, _ = strconv.Atoi(line.Value)
+		case "enclosures":
+			l.Enclosures = line.Value
+		case "archive-class":
+			l.ArchiveClass = line.Value
+		case "place":
+			l.Place = line.Value
+		case "excluded":
+			l.Excluded = line.Value == "yes"
+		case "note":
+			l.Note = line.Value
+		case "refers":
+			l.Refers = line.Value
+		default:
+			switch {
+			case strings.HasPrefix(line.Key, "to."):
+				l.To = append(l.To, line.Value)
+			case strings.HasPrefix(line.Key, "cc."):
+				l.Cc = append(l.Cc, line.Value)
+			}
+		}
+	}
+	return l
+}
+
+// setLetter adds the fields of imageKeys in their order.
+func (e *event) setLetter(l Letter) *event {
+	e.set("applicant", l.Applicant).set("request", l.Request).set("request-date", l.RequestDate).
+		setTime("received", l.Received).set("letter", l.Number).set("letter-date", l.Date).
+		set("origin", l.Origin).set("subject", l.Subject)
+	for i, h := range l.To {
+		e.set("to."+strconv.Itoa(i+1), h)
+	}
+	for i, h := range l.Cc {
+		e.set("cc."+strconv.Itoa(i+1), h)
+	}
+	if l.Pages > 0 {
+		e.setInt("pages", int64(l.Pages))
+	}
+	return e.set("enclosures", l.Enclosures).set("archive-class", l.ArchiveClass).set("place", l.Place).
+		set("excluded", yesNo(l.Excluded)).set("note", l.Note).set("refers", l.Refers)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+const selectCopies = `SELECT c.copy, c.kind, c.correspondent, c.state, c.message, c.message_id, c.settled_at,
+ c.box, c.offset, c.length, o.state, o.attempt, o.next_at, o.note, b.size, le.record, lt.body, ft.body
+ FROM copy c LEFT JOIN outbox o ON o.entry = c.entry AND o.copy = c.copy
+ LEFT JOIN object b ON b.sha256 = c.message
+ LEFT JOIN event le ON le.seq = c.last LEFT JOIN text lt ON lt.seq = c.last LEFT JOIN text ft ON ft.seq = c.frozen
+ WHERE c.entry = $1 ORDER BY c.copy`
+
+// readCopies fills the copies of an entry whose letter is known.
+func readCopies(ctx context.Context, q querier, e *Entry) error {
+	rows, err := q.QueryContext(ctx, selectCopies, e.ID)
+	if err != nil {
+		return storage(err)
+	}
+	defer rows.Close()
+	names := append(append([]string(nil), e.Letter.To...), e.Letter.Cc...)
+	for rows.Next() {
+		var c Copy
+		var state, id, settled, box, outState, next, note sql.NullString
+		var offset, length, attempt, size sql.NullInt64
+		var message, record, lastBody, frozenBody []byte
+		err := rows.Scan(&c.Copy, &c.Kind, &c.Correspondent, &state, &message, &id, &settled,
+			&box, &offset, &length, &outState, &attempt, &next, &note, &size, &record, &lastBody, &frozenBody)
+		if err != nil {
+			return storage(err)
+		}
+		if c.Copy >= 1 && c.Copy <= len(names) {
+			c.Handle = names[c.Copy-1]
+		}
+		c.State, c.MessageID, c.SettledAt = CopyState(state.String), id.String, stampOf(settled.String)
+		c.Box, c.Offset, c.Length, c.Size = box.String, offset.Int64, length.Int64, size.Int64
+		if len(message) == 32 {
+			c.Message = Hash(message)
+		}
+		if record != nil {
+			last, err := parseRecord(record)
+			if err != nil {
+				return err
+			}
+			c.Attempts, c.QueueID = int(last.getInt("attempt")), last.get("queue-id")
+			c.Route, c.Basis = last.get("route"), last.get("basis")
+			c.LastReply = valueOf(lastBody, "reply")
+		}
+		if outState.Valid {
+			c.State, c.Attempts, c.NextAt = CopyState(outState.String), int(attempt.Int64), stampOf(next.String)
+			if note.String != "" {
+				c.LastReply = note.String
+			}
+		}
+		if c.Address = valueOf(frozenBody, "address."+strconv.Itoa(c.Copy)); c.Address == "" {
+			c.Address = valueOf(frozenBody, "address")
+		}
+		e.Copies = append(e.Copies, c)
+	}
+	return storage(rows.Err())
+}
+
+// valueOf picks one value out of a text body, "" when absent.
+func valueOf(body []byte, key string) string {
+	for line := range bytes.SplitSeq(body, []byte("\n")) {
+		if k, v, ok := bytes.Cut(line, []byte(" ")); ok && string(k) == key {
+			value, _ := UnescapeValue(string(v))
+			return value
+		}
+	}
+	return ""
+}
+
+// readEntry reads one entry with its copies, without its records.
+func readEntry(ctx context.Context, q querier, where string, args ...any) (Entry, error) {
+	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+where, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Entry{}, &Error{code: "agenda.not_found", Field: "entry"}
+	}
+	if err != nil {
+		return Entry{}, storage(err)
+	}
+	return e, readCopies(ctx, q, &e)
+}
+
+// Entry reads the entry of a name whole, with its records.
+func (b *Book) Entry(ctx context.Context, n Name) (Entry, error) {
+	var e Entry
+	err := b.view(ctx, func(q querier) error {
+		var err error
+		if e, err = readEntry(ctx, q, "WHERE e.book=$1 AND e.year=$2 AND e.serial=$3", string(n.Book), n.Year, n.Serial); err != nil {
+			return named(err, n)
+		}
+		return readRecords(ctx, q, &e)
+	})
+	if err != nil {
+		return Entry{}, err
+	}
+	return e, nil
+}
+
+// named puts the entry's name on an error of this package that has none.
+func named(err error, n Name) error {
+	var own *Error
+	if errors.As(err, &own) && own.Entry == (Name{}) {
+		own.Entry = n
+	}
+	return err
+}
+
+// EntryByID reads the entry whole, with its records.
+func (b *Book) EntryByID(ctx context.Context, id int64) (Entry, error) {
+	var e Entry
+	err := b.view(ctx, func(q querier) error {
+		var err error
+		e, err = wholeEntry(ctx, q, id)
+		return err
+	})
+	if err != nil {
+		return Entry{}, err
+	}
+	return e, nil
+}
+
+func wholeEntry(ctx context.Context, q querier, id int64) (Entry, error) {
+	e, err := readEntry(ctx, q, "WHERE e.id=$1", id)
+	if err != nil {
+		return Entry{}, err
+	}
+	return e, readRecords(ctx, q, &e)
+}
+
+const selectEvents = `SELECT e.record, t.secret, t.body FROM event e LEFT JOIN text t ON t.seq = e.seq `
+
+// readEvents calls fn for each chosen event, revealed where its text is kept.
+func readEvents(ctx context.Context, q querier, where string, args []any, fn func(e *event) error) error {
+	rows, err := q.QueryContext(ctx, selectEvents+where, args...)
+	if err != nil {
+		return storage(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var record, secret, body []byte
+		if err := rows.Scan(&record, &secret, &body); err != nil {
+			return storage(err)
+		}
+		e, err := parseRecord(record)
+		if err != nil {
+			return err
+		}
+		if body != nil {
+			if err := e.reveal(secret, body); err != nil {
+				return err
+			}
+		}
+		if err := fn(e); err != nil {
+			return err
+		}
+	}
+	return storage(rows.Err())
+}
+
+// readRecords fills the records of an entry from its events.
+func readRecords(ctx context.Context, q querier, e *Entry) error {
+	images := map[int64]Letter{}
+	err := readEvents(ctx, q, "WHERE e.entry=$1 ORDER BY e.seq", []any{e.ID}, func(ev *event) error {
+		e.fold(ev, images)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return fillObjects(ctx, q, e)
+}
+
+func (e *event) letter() Letter {
+	lines := make([]Line, 0, len(e.fields))
+	for _, f := range e.fields {
+		lines = append(lines, Line{Key: f.key, Value: f.value})
+	}
+	return letterOf(lines)
+}
+
+// fold adds what an event says to the records of the entry.
+func (e *Entry) fold(ev *event, images map[int64]Letter) {
+	switch ev.typ.name {
+	case "entry.registered":
+		e.RegisteredBy = ev.actor
+		images[ev.seq] = ev.letter()
+	case "entry.corrected":
+		images[ev.seq] = ev.letter()
+		e.Corrections = append(e.Corrections, Correction{
+			Was: images[ev.getInt("was")], At: ev.at, Reason: ev.get("reason"), Actor: ev.actor, Seq: ev.seq,
+		})
+		if ev.to == StateRegistered && ev.from != StateRegistered {
+			e.Signed, e.Read = nil, nil
+		}
+	case "entry.ordered":
+		e.Orders = append(e.Orders, Order{
+			From: ev.get("from"), To: ev.get("to"), At: ev.getTime("at"), Text: ev.get("order"),
+			RecordedAt: ev.at, Actor: ev.actor, Seq: ev.seq,
+		})
+	case "entry.voided":
+		e.Voided = &VoidRecord{
+			Reason: ev.get("reason"), Authority: ev.get("authority"), From: ev.from,
+			At: ev.at, Actor: ev.actor, Seq: ev.seq,
+		}
+	case "entry.attached":
+		if ev.to != "" {
+			e.Attachments = nil // a state line begins a new set of scans
+		}
+		e.Attachments = append(e.Attachments, Attachment{
+			Object: Object{SHA256: ev.getHash("object"), Size: ev.getInt("size")}, Pages: int(ev.getInt("pages")),
+			At: ev.at, Actor: ev.actor, Seq: ev.seq,
+		})
+	case "entry.drafted":
+		policy, digest, _ := strings.Cut(ev.get("policy"), " ")
+		packet, _ := base64.StdEncoding.DecodeString(ev.get("archive-packet"))
+		if len(packet) == 0 {
+			packet = nil
+		}
+		e.Drafted = &DraftRecord{
+			Draft: int(ev.getInt("draft")), Manifest: ev.getHash("manifest"),
+			Text: Object{SHA256: ev.getHash("manifest")}, Paraf: Object{SHA256: ev.getHash("paraf")},
+			Kriptogram: Object{SHA256: ev.getHash("kriptogram"), Size: ev.getInt("size")},
+			Isi:        ev.getHash("isi"), ParafKey: ev.get("key"), Policy: policy, PolicyDigest: digest,
+			Format: ev.get("format"), Reason: ev.get("reason"), Documents: ev.get("documents"),
+			Content: ev.get("content"), ArchivePacket: packet,
+			At: ev.at, Actor: ev.actor, Seq: ev.seq,
+		}
+		e.Signed, e.Returned, e.Read = nil, nil, nil
+	case "entry.read":
+		e.Read = &ReadRecord{Draft: int(ev.getInt("draft")), Via: ev.get("via"), At: ev.at, Actor: ev.actor, Seq: ev.seq}
+	case "entry.returned":
+		e.Returned = &ReturnRecord{
+			Draft: int(ev.getInt("draft")), Text: Object{SHA256: ev.getHash("return-text")},
+			Signature: Object{SHA256: ev.getHash("signature")}, Reason: ev.get("reason"),
+			At: ev.at, Actor: ev.actor, Seq: ev.seq,
+		}
+		e.Signed = nil
+	case "entry.signed":
+		e.Signed = &SignatureRecord{
+			Mode: ev.get("mode"), Manifest: ev.getHash("manifest"),
+			Signature: Object{SHA256: ev.getHash("signature")}, Scan: Object{SHA256: ev.getHash("scan")},
+			Key: ev.get("key"), Via: ev.get("via"), Reviewed: ev.get("reviewed") == "yes",
+			At: ev.at, Actor: ev.actor, Seq: ev.seq,
+		}
+	case "entry.archived":
+		a := &ArchiveRecord{Box: ev.get("box"), Place: ev.get("place"), At: ev.at, Actor: ev.actor, Seq: ev.seq}
+		_ = ev.numbered("copy", func(n int, value string) error {
+			offset, length, _ := strings.Cut(value, " ")
+			o, _ := parseCount(offset)
+			l, _ := parseCount(length)
+			a.Copies = append(a.Copies, ArchivedCopy{Copy: n, Offset: o, Length: l})
+			return nil
+		})
+		e.Archived = a
+	case "report.made":
+		e.Reports = append(e.Reports, ReportRecord{
+			Kind: ev.get("kind"), To: ev.get("to"), Object: Object{SHA256: ev.getHash("object")},
+			At: ev.at, Actor: ev.actor, Seq: ev.seq,
+		})
+	}
+}
+
+// fillObjects adds size, media and kept bytes to the objects of the records.
+func fillObjects(ctx context.Context, q querier, e *Entry) error {
+	var all []*Object
+	for i := range e.Attachments {
+		all = append(all, &e.Attachments[i].Object)
+	}
+	for i := range e.Reports {
+		all = append(all, &e.Reports[i].Object)
+	}
+	if d := e.Drafted; d != nil {
+		all = append(all, &d.Text, &d.Paraf, &d.Kriptogram)
+	}
+	if r := e.Returned; r != nil {
+		all = append(all, &r.Text, &r.Signature)
+	}
+	if s := e.Signed; s != nil {
+		all = append(all, &s.Signature, &s.Scan)
+	}
+	for _, o := range all {
+		if o.IsZero() {
+			continue
+		}
+		full, err := readObject(ctx, q, o.SHA256)
+		if err != nil {
+			return err
+		}
+		*o = full
+	}
+	return nil
+}
+
+func readObject(ctx context.Context, q querier, h Hash) (Object, error) {
+	o := Object{SHA256: h}
+	err := q.QueryRowContext(ctx, "SELECT size, media, data FROM object WHERE sha256=$1", h[:]).Scan(&o.Size, &o.Media, &o.Data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Object{}, &Error{code: "agenda.not_found", Field: "object", Value: h.String()}
+	}
+	return o, storage(err)
+}
+
+// Object reads an object; Data is nil when its bytes lie in the vault.
+func (b *Book) Object(ctx context.Context, h Hash) (Object, error) {
+	return readObject(ctx, b.readers, h)
+}
+
+// Referenced tells whether the book knows the object, so that the vault must
+// keep its bytes.
+func (b *Book) Referenced(ctx context.Context, h Hash) (bool, error) {
+	var known bool
+	err := b.readers.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM object WHERE sha256=$1)", h[:]).Scan(&known)
+	return known, storage(err)
+}
+
+// VaultObjects calls fn for each object whose bytes lie in the vault.
+func (b *Book) VaultObjects(ctx context.Context, fn func(Object) error) error {
+	var after int64
+	for {
+		batch, last, err := b.vaultBatch(ctx, after)
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		after = last
+		for _, o := range batch {
+			if err := fn(o); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (b *Book) vaultBatch(ctx context.Context, after int64) (batch []Object, last int64, err error) {
+	rows, err := b.readers.QueryContext(ctx,
+		"SELECT id, sha256, size, media FROM object WHERE data IS NULL AND id > $1 ORDER BY id LIMIT 500", after)
+	if err != nil {
+		return nil, 0, storage(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var o Object
+		var sum []byte
+		if err := rows.Scan(&last, &sum, &o.Size, &o.Media); err != nil {
+			return nil, 0, storage(err)
+		}
+		if len(sum) != 32 {
+			return nil, 0, tampered("digest of an object")
+		}
+		o.SHA256 = Hash(sum)
+		batch = append(batch, o)
+	}
+	return batch, last, storage(rows.Err())
+}
+
+// History reads all events of an entry, oldest first.
+func (b *Book) History(ctx context.Context, id int64) ([]Event, error) {
+	var out []Event
+	err := readEvents(ctx, b.readers, "WHERE e.entry=$1 ORDER BY e.seq", []any{id}, func(e *event) error {
+		out = append(out, e.shown())
+		return nil
+	})
+	return out, err
+}
+
+func (e *event) shown() Event {
+	out := Event{
+		Seq: e.seq, At: e.at, Type: e.typ.name, Actor: e.actor, Entry: e.entry, From: e.from, To: e.to,
+		Fields: make([]Line, 0, len(e.fields)),
+	}
+	for _, f := range e.fields {
+		value := f.value
+		if f.hidden {
+			value = Destroyed
+		}
+		out.Fields = append(out.Fields, Line{Key: f.key, Value: value})
+	}
+	return out
+}
+
+// conditions writes the filter as SQL without names, text and limit.
+func (f Filter) conditions() (string, []any) {
+	var parts []string
+	var args []any
+	add := func(condition string, value any) {
+		args = append(args, value)
+		parts = append(parts, condition+"$"+strconv.Itoa(len(args)))
+	}
+	if f.Book != "" {
+		add("e.book=", string(f.Book))
+	}
+	if f.Year != 0 {
+		add("e.year=", f.Year)
+	}
+	if !f.From.IsZero() {
+		add("e.registered_at>=", formatStamp(f.From))
+	}
+	if !f.Until.IsZero() {
+		add("e.registered_at<", formatStamp(f.Until))
+	}
+	if f.Class != "" {
+		add("e.class=", string(f.Class))
+	}
+	if len(f.States) > 0 {
+		places := make([]string, len(f.States))
+		for i, s := range f.States {
+			args = append(args, string(s))
+			places[i] = "$" + strconv.Itoa(len(args))
+		}
+		parts = append(parts, "e.state IN ("+strings.Join(places, ", ")+")")
+	}
+	if f.Open {
+		// Written out: only so does SQLite use the partial index.
+		words := make([]string, len(openStates))
+		for i, s := range openStates {
+			words[i] = "'" + string(s) + "'"
+		}
+		parts = append(parts, "e.state IN ("+strings.Join(words, ", ")+")")
+	}
+	return strings.Join(parts, " AND "), args
+}
+
+const batchSize = 256
+
+// Each calls fn for each chosen entry, oldest first unless f.Newest, or in the
+// order of f.Names. Letter and Copies are filled, the records are not. The
+// book may grow meanwhile; each batch is one snapshot.
+func (b *Book) Each(ctx context.Context, f Filter, fn func(Entry) error) error {
+	words := tokens(f.Text)
+	left := f.Limit
+	give := func(e Entry) (bool, error) {
+		if !matches(words, searchable(e)) {
+			return true, nil
+		}
+		if err := fn(e); err != nil {
+			return false, err
+		}
+		left--
+		return left != 0, nil
+	}
+	conditions, args := f.conditions()
+	if len(f.Names) > 0 {
+		return b.eachName(ctx, f.Names, conditions, args, give)
+	}
+	order, beyond, key := "ASC", ">", int64(-1)
+	if f.Newest {
+		order, beyond, key = "DESC", "<", int64(1)<<62
+	}
+	if conditions != "" {
+		conditions += " AND "
+	}
+	size := batchSize
+	if f.Limit > 0 && len(words) == 0 {
+		size = min(size, f.Limit)
+	}
+	where := "WHERE " + conditions + "e.id" + beyond + "$" + strconv.Itoa(len(args)+1) +
+		" ORDER BY e.id " + order + " LIMIT " + strconv.Itoa(size)
+	for {
+		batch, err := b.batch(ctx, where, append(args[:len(args):len(args)], key))
+		if err != nil {
+			return err
+		}
+		for _, e := range batch {
+			if more, err := give(e); err != nil || !more {
+				return err
+			}
+			key = e.ID
+		}
+		if len(batch) < size {
+			return nil
+		}
+	}
+}
+
+func (b *Book) eachName(ctx context.Context, names []Name, conditions string, args []any, give func(Entry) (bool, error)) error {
+	n := len(args)
+	where := "WHERE e.book=$" + strconv.Itoa(n+1) + " AND e.year=$" + strconv.Itoa(n+2) + " AND e.serial=$" + strconv.Itoa(n+3)
+	if conditions != "" {
+		where += " AND " + conditions
+	}
+	for _, name := range names {
+		batch, err := b.batch(ctx, where, append(args[:n:n], string(name.Book), name.Year, name.Serial))
+		if err != nil {
+			return err
+		}
+		if len(batch) == 0 {
+			if _, err := b.idOf(ctx, name); err != nil {
+				return err
+			}
+			continue // in the book, but not chosen
+		}
+		if more, err := give(batch[0]); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// idOf finds the entry of a name.
+func (b *Book) idOf(ctx context.Context, n Name) (int64, error) {
+	var id int64
+	err := b.readers.QueryRowContext(ctx, "SELECT id FROM entry WHERE book=$1 AND year=$2 AND serial=$3",
+		string(n.Book), n.Year, n.Serial).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, &Error{code: "agenda.not_found", Entry: n}
+	}
+	return id, storage(err)
+}
+
+func (b *Book) batch(ctx context.Context, where string, args []any) ([]Entry, error) {
+	var out []Entry
+	err := b.view(ctx, func(q querier) error {
+		rows, err := q.QueryContext(ctx, selectEntry+where, args...)
+		if err != nil {
+			return storage(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			e, err := scanEntry(rows)
+			if err != nil {
+				return storage(err)
+			}
+			out = append(out, e)
+		}
+		if err := rows.Err(); err != nil {
+			return storage(err)
+		}
+		rows.Close()
+		for i := range out {
+			if err := readCopies(ctx, q, &out[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// List collects what [Book.Each] gives.
+func (b *Book) List(ctx context.Context, f Filter) ([]Entry, error) {
+	var out []Entry
+	err := b.Each(ctx, f, func(e Entry) error {
+		out = append(out, e)
+		return nil
+	})
+	return out, err
+}
+
+// Counts counts both books of a year (of numbering for Numbers).
+func (b *Book) Counts(ctx context.Context, year int) (map[BookName]YearCount, error) {
+	out := map[BookName]YearCount{}
+	err := b.view(ctx, func(q querier) error {
+		for _, book := range []BookName{Kriptogram, Surat} {
+			var c YearCount
+			err := q.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM entry WHERE book=$1 AND year=$2),
+ (SELECT count(*) FROM entry WHERE book=$1 AND number_year=$2)`, string(book), year).Scan(&c.Entries, &c.Numbers)
+			if err != nil {
+				return storage(err)
+			}
+			out[book] = c
+		}
+		return nil
+	})
+	return out, err
+}

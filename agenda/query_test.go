@@ -1,0 +1,155 @@
+package agenda
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func namesOf(entries []Entry) string {
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name.String())
+	}
+	return strings.Join(out, " ")
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	start := b.clock.Now()
+	b.at(Surat, StateReported)   // S1
+	b.at(Kriptogram, StateVoid)  // K1
+	b.clock.add(24 * time.Hour)  //
+	b.at(Surat, StateAttached)   // S2
+	b.register(secretLetter())   // K2
+	third := secretLetter()      //
+	third.Class = ClassTerbatas  //
+	third.Subject = "Café tutup" //
+	b.register(third)            // K3
+	for _, c := range []struct {
+		name   string
+		filter Filter
+		want   string
+	}{
+		{"all", Filter{}, "S1 K1 S2 K2 K3"},
+		{"newest", Filter{Newest: true, Limit: 2}, "K3 K2"},
+		{"book", Filter{Book: Surat}, "S1 S2"},
+		{"year", Filter{Year: 2025}, ""},
+		{"open", Filter{Open: true}, "S2 K2 K3"},
+		{"states", Filter{States: []State{StateVoid, StateReported}}, "S1 K1"},
+		{"class", Filter{Class: ClassTerbatas}, "K3"},
+		{"from", Filter{From: start.Add(time.Hour)}, "S2 K2 K3"},
+		{"until", Filter{Until: start.Add(24 * time.Hour)}, "S1 K1"},
+		{"text", Filter{Text: "cafe TUT"}, "K3"},
+		{"text and limit", Filter{Text: "rapat", Limit: 1}, "S1"},
+		{"names", Filter{Names: []Name{{Kriptogram, 2, 2026}, {Surat, 1, 2026}}}, "K2 S1"},
+		{"names and book", Filter{Book: Surat, Names: []Name{{Kriptogram, 2, 2026}, {Surat, 1, 2026}}}, "S1"},
+	} {
+		got, err := b.List(t.Context(), c.filter)
+		if err != nil || namesOf(got) != c.want {
+			t.Errorf("%s: %q, %v, want %q", c.name, namesOf(got), err, c.want)
+		}
+	}
+	if _, err := b.List(t.Context(), Filter{Names: []Name{{Kriptogram, 9, 2026}}}); codeOf(err) != "agenda.not_found" {
+		t.Errorf("absent name: %v", err)
+	}
+	one, err := b.List(t.Context(), Filter{Names: []Name{{Kriptogram, 1, 2026}}})
+	b.must(err)
+	whole, err := b.Entry(t.Context(), Name{Kriptogram, 1, 2026})
+	b.must(err)
+	if diff := cmp.Diff(whole.Letter, one[0].Letter) + cmp.Diff(whole.Copies, one[0].Copies); diff != "" {
+		t.Error(diff)
+	}
+	counts, err := b.Counts(t.Context(), 2026)
+	if diff := cmp.Diff(map[BookName]YearCount{Kriptogram: {3, 0}, Surat: {2, 0}}, counts); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	if _, err := b.Entry(t.Context(), Name{Surat, 99, 2026}); codeOf(err) != "agenda.not_found" {
+		t.Error(err)
+	}
+}
+
+// TestEachAcrossBatches lists more entries than one batch holds, both ways.
+func TestEachAcrossBatches(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	const n = 2*batchSize + 3
+	regs := make([]Registration, n)
+	for i := range regs {
+		regs[i].Letter = openLetter()
+		regs[i].Letter.Subject = fmt.Sprintf("surat ke%d", i+1)
+	}
+	_, err := b.Register(t.Context(), clerk, regs...)
+	b.must(err)
+	for _, newest := range []bool{false, true} {
+		var got []int
+		b.must(b.Each(t.Context(), Filter{Newest: newest}, func(e Entry) error { got = append(got, e.Name.Serial); return nil }))
+		for i := range got {
+			want := i + 1
+			if newest {
+				want = n - i
+			}
+			if got[i] != want {
+				t.Fatalf("newest %v: place %d is %d", newest, i, got[i])
+			}
+		}
+		if len(got) != n {
+			t.Errorf("%d entries", len(got))
+		}
+	}
+}
+
+// TestSearch compares the search with a scan of all entries, with part of them
+// in the index, part beyond the watermark, and some corrected after they were
+// folded in.
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	words := []string{"undangan", "rapat", "Café", "anggaran", "2026", "rahasia", "batas", "wilayah"}
+	var regs []Registration
+	for i := range 3 * foldWaits / 2 {
+		l := openLetter()
+		l.Subject = words[i%len(words)] + " " + words[(i/3)%len(words)]
+		regs = append(regs, Registration{Letter: l})
+	}
+	registered, err := b.Register(t.Context(), clerk, regs...)
+	b.must(err)
+	mark, err := watermark(t.Context(), b.readers)
+	if err != nil || mark == 0 {
+		t.Fatalf("nothing folded in: %d, %v", mark, err)
+	}
+	for i := range 20 {
+		e := b.entry(registered[i].ID)
+		l := e.Letter
+		l.Subject = "pembetulan " + words[i%3]
+		_, err := b.Correct(t.Context(), clerk, e.ID, e.Last, l, "x")
+		b.must(err)
+	}
+	all, err := b.List(t.Context(), Filter{Newest: true})
+	b.must(err)
+	rapid.Check(t, func(rt *rapid.T) {
+		query := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{
+			"und", "RAPAT", "cafe", "angg", "2026", "wil", "pembetulan", "\"", "ra*", "a:b", "-", "tidakada",
+		}), 1, 3).Draw(rt, "words"), " ")
+		var want []Entry
+		for _, e := range all {
+			if matches(tokens(query), searchable(e)) {
+				want = append(want, e)
+			}
+		}
+		got, err := b.Search(t.Context(), query, Filter{})
+		if err != nil || namesOf(got) != namesOf(want) {
+			rt.Fatalf("%q: %d found, want %d, %v", query, len(got), len(want), err)
+		}
+	})
+	got, err := b.Search(t.Context(), "rapat", Filter{Limit: 2, Book: Kriptogram})
+	if err != nil || len(got) != 0 {
+		t.Errorf("%v %v", namesOf(got), err)
+	}
+	b.clean()
+}

@@ -1,0 +1,459 @@
+package agenda
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The most that one field and one list of addressees may hold.
+const (
+	maxField      = 4000
+	maxRecipients = 500
+)
+
+// checkLetter checks what can be said of a letter alone.
+func checkLetter(l Letter) error {
+	if _, ok := classWords[string(l.Class)]; !ok || word(string(l.Class)) != string(l.Class) || classWords[string(l.Class)] != l.Class {
+		if l.Class == "" {
+			return missingField("class")
+		}
+		return invalid("class", string(l.Class))
+	}
+	if l.Urgency == "" {
+		return missingField("urgency")
+	}
+	if urgencyWords[string(l.Urgency)] != l.Urgency {
+		return invalid("urgency", string(l.Urgency))
+	}
+	for _, f := range []struct {
+		key, value string
+		required   bool
+	}{
+		{"applicant", l.Applicant, true},
+		{"request", l.Request, false},
+		{"letter", l.Number, true},
+		{"letter-date", l.Date, true},
+		{"origin", l.Origin, false},
+		{"subject", l.Subject, true},
+		{"enclosures", l.Enclosures, false},
+		{"archive-class", l.ArchiveClass, false},
+		{"place", l.Place, false},
+		{"note", l.Note, false},
+	} {
+		if f.required && strings.TrimSpace(f.value) == "" {
+			return missingField(f.key)
+		}
+		if err := checkText(f.key, f.value); err != nil {
+			return err
+		}
+	}
+	for key, date := range map[string]string{"letter-date": l.Date, "request-date": l.RequestDate} {
+		if date != "" && !dateOK(date) {
+			return invalid(key, date)
+		}
+	}
+	if l.Pages < 0 || l.Pages > 1_000_000 {
+		return invalid("pages", "")
+	}
+	if l.Refers != "" {
+		if n, err := ParseName(l.Refers, 0); err != nil || n.Long() != l.Refers {
+			return invalid("refers", l.Refers)
+		}
+	}
+	return checkRecipients(l)
+}
+
+func checkText(key, value string) error {
+	if len(value) > maxField || !utf8.ValidString(value) {
+		return invalid(key, "")
+	}
+	return nil
+}
+
+func checkRecipients(l Letter) error {
+	if len(l.To) == 0 {
+		return missingField("to")
+	}
+	if len(l.To)+len(l.Cc) > maxRecipients {
+		return invalid("to", "")
+	}
+	seen := map[string]bool{}
+	for i, name := range append(append([]string(nil), l.To...), l.Cc...) {
+		key := KindTo
+		if i >= len(l.To) {
+			key = KindCc
+		}
+		if strings.TrimSpace(name) == "" {
+			return missingField(key)
+		}
+		if err := checkText(key, name); err != nil {
+			return err
+		}
+		if name = normal(name); seen[name] {
+			return invalid(key, name)
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
+// settleLetter checks a letter against the people of the book and writes the
+// applicant's unit for its handle.
+func (u *update) settleLetter(book BookName, l *Letter) error {
+	if err := checkLetter(*l); err != nil {
+		return err
+	}
+	if BookFor(l.Class) != book {
+		return &Error{code: "agenda.class_book", Field: "class", Value: string(l.Class)}
+	}
+	unit, err := u.applicantUnit(l.Applicant)
+	if err != nil {
+		return err
+	}
+	if unit != "" {
+		l.Applicant = unit
+	}
+	l.Received = l.Received.UTC()
+	if book != Kriptogram {
+		return nil
+	}
+	for _, handle := range append(append([]string(nil), l.To...), l.Cc...) {
+		approved, err := u.approved(handle)
+		if err != nil {
+			return err
+		}
+		if !approved {
+			return &Error{code: "agenda.unknown_correspondent", Field: "to", Value: handle}
+		}
+	}
+	return nil
+}
+
+// approved tells whether the handle is of a correspondent that letters may
+// still go to.
+func (u *update) approved(handle string) (bool, error) {
+	key := "approved " + handle
+	if _, ok := u.people[key]; ok {
+		return true, nil
+	}
+	var approved bool
+	err := u.row("SELECT EXISTS (SELECT 1 FROM correspondent WHERE handle=$1 AND ended=0)", normal(handle)).Scan(&approved)
+	if err == nil && approved {
+		u.people[key] = 1
+	}
+	return approved, storage(err)
+}
+
+// Register enters letters in the books: all or none. A letter whose Once token
+// is already in the log is not entered again; its entry is returned with
+// Existed set.
+func (b *Book) Register(ctx context.Context, a Actor, regs ...Registration) ([]Registered, error) {
+	out := make([]Registered, 0, len(regs))
+	err := b.update(ctx, a, func(u *update) error {
+		serials := map[BookName]int{}
+		for i := range regs {
+			r, err := u.register(regs[i], serials)
+			if err != nil {
+				return err
+			}
+			out = append(out, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (u *update) register(r Registration, serials map[BookName]int) (Registered, error) {
+	var once Hash
+	if r.Once != "" {
+		once = sha256.Sum256([]byte(r.Once))
+		known, err := u.registeredOnce(once)
+		if err != nil || known.Existed {
+			return known, err
+		}
+	}
+	l := r.Letter
+	book := r.Book
+	if book == "" {
+		book = BookFor(l.Class)
+	}
+	if book.Letter() == "" {
+		return Registered{}, invalid("book", string(book))
+	}
+	if err := u.settleLetter(book, &l); err != nil {
+		return Registered{}, err
+	}
+	year := u.stamp.In(WIB).Year()
+	if _, ok := serials[book]; !ok {
+		// max + 1 inside the write transaction: no number can be lost or doubled.
+		var top sql.NullInt64
+		if err := u.row("SELECT max(serial) FROM entry WHERE book=$1 AND year=$2", string(book), year).Scan(&top); err != nil {
+			return Registered{}, storage(err)
+		}
+		serials[book] = int(top.Int64)
+	}
+	serials[book]++
+	name := Name{Book: book, Year: year, Serial: serials[book]}
+	e := newEvent("entry.registered").on(registering, "-", StateRegistered).
+		set("book", string(book)).setInt("year", int64(year)).setInt("serial", int64(name.Serial)).
+		setHash("once", once).set("class", string(l.Class)).set("urgency", string(l.Urgency)).setLetter(l)
+	id, err := u.append(e)
+	if err != nil {
+		return Registered{}, err
+	}
+	return Registered{Entry: name, ID: id, At: u.stamp}, nil
+}
+
+func (u *update) registeredOnce(once Hash) (Registered, error) {
+	var r Registered
+	var at string
+	err := u.row("SELECT id, book, year, serial, registered_at FROM entry WHERE once=$1", once[:]).
+		Scan(&r.ID, &r.Entry.Book, &r.Entry.Year, &r.Entry.Serial, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Registered{}, nil
+	}
+	r.At, r.Existed = stampOf(at), true
+	return r, storage(err)
+}
+
+// taken is the row of an entry that a step is taken on.
+type taken struct {
+	id      int64
+	name    Name
+	class   Class
+	state   State
+	draft   int
+	ordered bool
+	current int64
+	last    int64
+	move    move
+}
+
+// anyLast leaves the compare and swap out.
+const anyLast = int64(-1)
+
+// take reads the entry, compares last and checks the step.
+func (u *update) take(id, last int64, step Step) (taken, error) {
+	t := taken{id: id}
+	err := u.row("SELECT book, year, serial, class, state, draft, ordered, current, last FROM entry WHERE id=$1", id).
+		Scan(&t.name.Book, &t.name.Year, &t.name.Serial, &t.class, &t.state, &t.draft, &t.ordered, &t.current, &t.last)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, &Error{code: "agenda.not_found", Field: "entry"}
+	}
+	if err != nil {
+		return t, storage(err)
+	}
+	if last != anyLast && last != t.last {
+		return t, &Error{code: "agenda.changed", Entry: t.name, State: t.state}
+	}
+	var ok bool
+	if t.move, ok = find(t.name.Book, step, t.state); !ok {
+		return t, t.refuse(wanted(t.name.Book, step, t.state))
+	}
+	return t, nil
+}
+
+func (t taken) refuse(want Step) error {
+	return &Error{code: "agenda.step_order", Entry: t.name, State: t.state, Want: want}
+}
+
+// event begins an event of the entry that goes to the state; where it stays,
+// no state line is written.
+func (t taken) event(name string, to State) *event {
+	if to == t.state {
+		return newEvent(name).on(t.id, "", "")
+	}
+	return newEvent(name).on(t.id, t.state, to)
+}
+
+// step runs one step on one entry.
+func (b *Book) step(ctx context.Context, a Actor, id, last int64, step Step, fn func(u *update, t taken) error) error {
+	return b.update(ctx, a, func(u *update) error {
+		t, err := u.take(id, last, step)
+		if err != nil {
+			return err
+		}
+		return named(fn(u, t), t.name)
+	})
+}
+
+// Order records the chain of orders as given on paper, an event a link. In
+// book kriptogram it has to come before the draft.
+func (b *Book) Order(ctx context.Context, a Actor, id int64, links []Order) error {
+	if len(links) == 0 {
+		return missingField("order")
+	}
+	return b.step(ctx, a, id, anyLast, StepOrder, func(u *update, t taken) error {
+		for _, l := range links {
+			for _, role := range []string{l.From, l.To} {
+				if strings.TrimSpace(role) == "" {
+					return missingField("from")
+				}
+			}
+			if err := checkText("order", l.Text); err != nil {
+				return err
+			}
+			e := t.event("entry.ordered", t.move.to).set("from", l.From).set("to", l.To).setTime("at", l.At).set("order", l.Text)
+			if _, err := u.append(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Attach records the scans of an ordinary letter; they replace earlier ones.
+// A classified letter is refused with agenda.closed_letter.
+func (b *Book) Attach(ctx context.Context, a Actor, id, last int64, scans []Attachment) error {
+	if len(scans) == 0 {
+		return missingField("object")
+	}
+	return b.update(ctx, a, func(u *update) error {
+		t, err := u.take(id, last, StepAttach)
+		if t.name.Book == Kriptogram {
+			return &Error{code: "agenda.closed_letter", Entry: t.name}
+		}
+		if err != nil {
+			return err
+		}
+		for i, scan := range scans {
+			if err := inVault("object", scan.Object); err != nil {
+				return named(err, t.name)
+			}
+			if scan.Pages < 0 {
+				return invalid("pages", "")
+			}
+			if err := u.putObject(scan.Object); err != nil {
+				return err
+			}
+			e := newEvent("entry.attached").on(t.id, "", "")
+			if i == 0 {
+				// The state line, even attached → attached, begins a new set.
+				e.on(t.id, t.state, t.move.to)
+			}
+			e.setHash("object", scan.Object.SHA256).setInt("size", scan.Object.Size).setInt("pages", int64(scan.Pages))
+			if _, err := u.append(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// image reads the letter that the entry says now, with its event.
+func (u *update) image(t taken) (Letter, *event, error) {
+	var l Letter
+	var ev *event
+	err := readEvents(u.ctx, u.b.conn, "WHERE e.seq=$1", []any{t.current}, func(e *event) error {
+		ev, l = e, e.letter()
+		return nil
+	})
+	if err != nil {
+		return l, nil, err
+	}
+	if ev == nil {
+		return l, nil, tampered("image of an entry")
+	}
+	return l, ev, nil
+}
+
+// Correct replaces the letter of an entry; the old one stays readable. After
+// the draft, a change of what was drafted (class, urgency, number or date of
+// the letter, addressees) brings the entry back to registered. The class never
+// leaves its book (agenda.class_book).
+func (b *Book) Correct(ctx context.Context, a Actor, id, last int64, letter Letter, reason string) (Entry, error) {
+	var out Entry
+	if strings.TrimSpace(reason) == "" {
+		return out, missingField("reason")
+	}
+	if err := checkText("reason", reason); err != nil {
+		return out, err
+	}
+	err := b.step(ctx, a, id, last, StepCorrect, func(u *update, t taken) error {
+		was, ev, err := u.image(t)
+		if err != nil {
+			return err
+		}
+		if err := u.settleLetter(t.name.Book, &letter); err != nil {
+			return err
+		}
+		to := t.move.to
+		if t.move.other != "" && substance(was, letter) {
+			to = t.move.other
+			if err := u.exec("DELETE FROM review WHERE entry=$1", t.id); err != nil {
+				return err
+			}
+		}
+		e := t.event("entry.corrected", to).setInt("was", t.current).set("reason", reason).
+			set("class", string(letter.Class)).set("urgency", string(letter.Urgency)).
+			set("class-was", ev.commitmentOf("class")).set("urgency-was", ev.commitmentOf("urgency")).setLetter(letter)
+		if _, err := u.append(e); err != nil {
+			return err
+		}
+		out, err = wholeEntry(u.ctx, u.b.conn, t.id)
+		return err
+	})
+	if err != nil {
+		return Entry{}, err
+	}
+	return out, nil
+}
+
+// substance tells whether a draft of the one letter does not hold for the
+// other.
+func substance(a, b Letter) bool {
+	return a.Class != b.Class || a.Urgency != b.Urgency || a.Number != b.Number || a.Date != b.Date ||
+		!slices.Equal(a.To, b.To) || !slices.Equal(a.Cc, b.Cc)
+}
+
+// Void strikes an entry through; its serial and number stay. It is refused
+// with agenda.void_refused once a copy may be with its recipient, or while one
+// is being sent.
+func (b *Book) Void(ctx context.Context, a Actor, id, last int64, reason, authority string) error {
+	if strings.TrimSpace(reason) == "" {
+		return missingField("reason")
+	}
+	if strings.TrimSpace(authority) == "" {
+		return missingField("authority")
+	}
+	for key, value := range map[string]string{"reason": reason, "authority": authority} {
+		if err := checkText(key, value); err != nil {
+			return err
+		}
+	}
+	return b.update(ctx, a, func(u *update) error {
+		t, err := u.take(id, last, StepVoid)
+		if err != nil {
+			if t.state == StateSent || t.state == StateArchived || t.state == StateReported {
+				if !errors.Is(err, ErrChanged) {
+					return &Error{code: "agenda.void_refused", Entry: t.name, State: t.state}
+				}
+			}
+			return err
+		}
+		var held int
+		err = u.row(`SELECT coalesce(min(c.copy), 0) FROM copy c LEFT JOIN outbox o ON o.entry=c.entry AND o.copy=c.copy
+ WHERE c.entry=$1 AND (c.state IN ('accepted', 'doubt', 'evidenced', 'handed') OR o.state IN ('claimed', 'armed'))`, t.id).Scan(&held)
+		if err != nil {
+			return storage(err)
+		}
+		if held != 0 {
+			return &Error{code: "agenda.void_refused", Entry: t.name, State: t.state, Copy: held}
+		}
+		for _, work := range []string{"DELETE FROM outbox WHERE entry=$1", "DELETE FROM review WHERE entry=$1"} {
+			if err := u.exec(work, t.id); err != nil {
+				return err
+			}
+		}
+		_, err = u.append(t.event("entry.voided", t.move.to).set("reason", reason).set("authority", authority))
+		return err
+	})
+}

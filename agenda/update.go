@@ -1,0 +1,420 @@
+package agenda
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// clockSlack is how far the book may be ahead of the clock: less is jitter,
+// and the last stamp is used again.
+const clockSlack = 5 * time.Minute
+
+// querier reads; a *sql.Conn inside the transaction or a reader.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// update is one transaction: one stamp, events appended in order, all or
+// nothing. Statements run to their end whatever the caller's context does; a
+// transaction is short, and an interrupted one would only be rolled back.
+type update struct {
+	b      *Book
+	ctx    context.Context
+	actor  Actor
+	stamp  time.Time
+	edge   tree
+	people map[string]int64
+}
+
+// update runs fn between BEGIN IMMEDIATE and COMMIT. An error of fn, or a
+// crash before COMMIT, leaves nothing. When COMMIT itself fails nobody can say
+// what the disk holds: the book then refuses every further write.
+func (b *Book) update(ctx context.Context, a Actor, fn func(u *update) error) (err error) {
+	if err := checkActor(a); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.options.ReadOnly || b.conn == nil {
+		return &Error{code: "agenda.readonly"}
+	}
+	if b.broken != nil {
+		return b.broken
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	u := &update{b: b, ctx: context.WithoutCancel(ctx), actor: a}
+	// The wait for another process is the only part worth interrupting.
+	if _, err := b.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		if ctx.Err() != nil {
+			// The cancel may have come after the lock: let it go either way.
+			_, _ = b.conn.ExecContext(u.ctx, "ROLLBACK")
+		}
+		return storage(err)
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		b.people = nil // it may name people of this transaction
+		if _, undo := b.conn.ExecContext(u.ctx, "ROLLBACK"); undo != nil && b.broken == nil {
+			b.broken = storage(undo)
+		}
+	}()
+	if err := u.begin(); err != nil {
+		return err
+	}
+	if err := fn(u); err != nil {
+		return err
+	}
+	if err := u.exec("COMMIT"); err != nil {
+		b.broken = err
+		return err
+	}
+	b.edge, b.last, b.people = u.edge, u.stamp, u.people
+	b.fold(u.ctx)
+	return nil
+}
+
+func checkActor(a Actor) error {
+	if a.Handle == "-" {
+		return nil
+	}
+	return checkHandle("actor", a.Handle)
+}
+
+// checkHandle allows lower-case letters, digits, ".", "_" and "-", not at the
+// front.
+func checkHandle(key, handle string) error {
+	if handle == "" {
+		return missingField(key)
+	}
+	if len(handle) > 64 {
+		return invalid(key, handle)
+	}
+	for i := range len(handle) {
+		switch c := handle[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		case i > 0 && (c == '-' || c == '.' || c == '_'):
+		default:
+			return invalid(key, handle)
+		}
+	}
+	return nil
+}
+
+// begin reads the edge of the tree and the last stamp, and takes this
+// transaction's stamp.
+func (u *update) begin() error {
+	now := u.b.options.Now().UTC().Truncate(time.Millisecond)
+	if u.b.edge.size == 0 {
+		var fresh bool
+		if err := u.row("SELECT count(*) = 0 FROM sqlite_schema").Scan(&fresh); err != nil {
+			return storage(err)
+		}
+		if fresh { // Create: nothing to begin from
+			u.stamp = now
+			return nil
+		}
+	}
+	var top sql.NullInt64
+	if err := u.row("SELECT max(seq) FROM event").Scan(&top); err != nil {
+		return storage(err)
+	}
+	size := top.Int64 + 1
+	if !top.Valid {
+		return tampered("book without event 0")
+	}
+	u.edge, u.people = u.b.edge.clone(), u.b.people
+	last := u.b.last
+	if u.edge.size != size {
+		u.people = nil
+		var err error
+		if u.edge, err = readEdge(u.ctx, u.b.conn, size); err != nil {
+			return err
+		}
+		if last, err = readLast(u.ctx, u.b.conn); err != nil {
+			return err
+		}
+	}
+	if u.people == nil {
+		u.people = map[string]int64{}
+	}
+	u.stamp = now
+	if last.After(now) {
+		if last.Sub(now) > clockSlack {
+			return &Error{code: "agenda.clock_behind", Value: formatStamp(last)}
+		}
+		u.stamp = last
+	}
+	if u.b.options.TooFarAhead(last, now) {
+		if u.b.options.AcceptClock == "" {
+			return &Error{code: "agenda.clock_ahead", Value: formatStamp(last)}
+		}
+		_, err := u.append(newEvent("desk.clock-accepted").set("reason", u.b.options.AcceptClock))
+		return err
+	}
+	return nil
+}
+
+// readEdge loads the peaks of a tree of the size.
+func readEdge(ctx context.Context, q querier, size int64) (tree, error) {
+	t := tree{size: size}
+	rows, levels := edgeRows(size)
+	for i, seq := range rows {
+		var nodes []byte
+		if err := q.QueryRowContext(ctx, "SELECT nodes FROM event WHERE seq=$1", seq).Scan(&nodes); err != nil {
+			if errors.Is(err, sql.ErrNoRows) {
+				return t, tampered("event missing")
+			}
+			return t, storage(err)
+		}
+		peak, err := nodeAt(nodes, levels[i])
+		if err != nil {
+			return t, err
+		}
+		t.peaks = append(t.peaks, peak)
+	}
+	return t, nil
+}
+
+// readLast returns the stamp of the newest event.
+func readLast(ctx context.Context, q querier) (time.Time, error) {
+	var record []byte
+	err := q.QueryRowContext(ctx, "SELECT record FROM event ORDER BY seq DESC LIMIT 1").Scan(&record)
+	if err != nil {
+		return time.Time{}, storage(err)
+	}
+	e, err := parseRecord(record)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return e.at, nil
+}
+
+func (u *update) statement(query string) (*sql.Stmt, error) {
+	if s := u.b.stmts[query]; s != nil {
+		return s, nil
+	}
+	s, err := u.b.conn.PrepareContext(u.ctx, query)
+	if err != nil {
+		return nil, storage(err)
+	}
+	u.b.stmts[query] = s
+	return s, nil
+}
+
+// exec runs a statement; without arguments it may be a script and is not kept.
+func (u *update) exec(query string, args ...any) error {
+	if len(args) == 0 {
+		_, err := u.b.conn.ExecContext(u.ctx, query)
+		return storage(err)
+	}
+	s, err := u.statement(query)
+	if err != nil {
+		return err
+	}
+	_, err = s.ExecContext(u.ctx, args...)
+	return storage(err)
+}
+
+// changed runs a statement and tells whether it changed a row.
+func (u *update) changed(query string, args ...any) (bool, error) {
+	s, err := u.statement(query)
+	if err != nil {
+		return false, err
+	}
+	result, err := s.ExecContext(u.ctx, args...)
+	if err != nil {
+		return false, storage(err)
+	}
+	n, err := result.RowsAffected()
+	return n > 0, storage(err)
+}
+
+func (u *update) row(query string, args ...any) *sql.Row {
+	s, err := u.statement(query)
+	if err != nil {
+		// The row carries the error of the same query.
+		return u.b.conn.QueryRowContext(u.ctx, query, args...)
+	}
+	return s.QueryRowContext(u.ctx, args...)
+}
+
+// append writes the event, its text and its tree nodes, applies it to the
+// index and returns its sequence.
+func (u *update) append(e *event) (int64, error) {
+	e.seq, e.at, e.actor = u.edge.size, u.stamp, u.actor.Handle
+	if e.entry == registering {
+		e.entry = e.seq
+	}
+	var head []field
+	if u.actor.User != "" {
+		head = append(head, field{key: "user", value: normal(u.actor.User)})
+	}
+	if u.actor.Host != "" {
+		head = append(head, field{key: "host", value: normal(u.actor.Host)})
+	}
+	e.fields = append(head, e.fields...)
+	secret := make([]byte, 32)
+	if _, err := io.ReadFull(u.b.options.Rand, secret); err != nil {
+		return 0, storage(err)
+	}
+	record, body, err := e.format(secret)
+	if err != nil {
+		return 0, err
+	}
+	var entry any
+	if e.entry != noEntry {
+		entry = e.entry
+	}
+	nodes := u.edge.push(leafHash(record))
+	if err := u.exec("INSERT INTO event(seq, entry, record, nodes) VALUES($1, $2, $3, $4)", e.seq, entry, record, nodes); err != nil {
+		return 0, err
+	}
+	if body != nil {
+		if err := u.exec("INSERT INTO text(seq, form, secret, body) VALUES($1, 0, $2, $3)", e.seq, secret, body); err != nil {
+			return 0, err
+		}
+	}
+	return e.seq, apply(u, e)
+}
+
+// registering stands for "the entry is this event".
+const registering = int64(-2)
+
+// putObject keeps an object once; a zero object is none.
+func (u *update) putObject(o Object) error {
+	if o.IsZero() {
+		return nil
+	}
+	if err := checkObject(o); err != nil {
+		return err
+	}
+	var data any
+	if o.Data != nil {
+		data = o.Data
+	}
+	return u.exec("INSERT INTO object(sha256, size, media, data) VALUES($1, $2, $3, $4) ON CONFLICT(sha256) DO NOTHING",
+		o.SHA256[:], o.Size, o.Media, data)
+}
+
+// NewObject names data that the book is to keep.
+func NewObject(media string, data []byte) Object {
+	return Object{SHA256: sha256.Sum256(data), Size: int64(len(data)), Media: media, Data: data}
+}
+
+func checkObject(o Object) error {
+	if o.IsZero() {
+		if o.Data != nil || o.Size != 0 {
+			return missingField("object")
+		}
+		return nil
+	}
+	if o.Size < 0 || o.Media != EscapeValue(o.Media) {
+		return invalid("object", o.SHA256.String())
+	}
+	if o.Data != nil && (int64(len(o.Data)) != o.Size || o.Size > MaxObject || sha256.Sum256(o.Data) != [32]byte(o.SHA256)) {
+		return invalid("object", o.SHA256.String())
+	}
+	return nil
+}
+
+// inVault tells whether the object is there and its bytes lie in the vault.
+func inVault(key string, o Object) error {
+	if o.IsZero() {
+		return missingField(key)
+	}
+	if o.Data != nil {
+		return invalid(key, o.SHA256.String())
+	}
+	return nil
+}
+
+// inBook tells whether the object is there with its bytes.
+func inBook(key string, o Object) error {
+	if o.IsZero() {
+		return missingField(key)
+	}
+	if o.Data == nil {
+		return invalid(key, o.SHA256.String())
+	}
+	return nil
+}
+
+// insert, update, dropCopies and correspondent make update the index that
+// apply writes to.
+
+func (u *update) insert(t *table, key []any, values ...any) error {
+	return u.exec(t.insertQuery, append(append(make([]any, 0, len(key)+len(values)), key...), values...)...)
+}
+
+func (u *update) update(t *table, key []any, columns string, values ...any) error {
+	found, err := u.changed(t.updateSQL(columns), append(append(make([]any, 0, len(key)+len(values)), values...), key...)...)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return tampered("row of " + t.name)
+	}
+	return nil
+}
+
+func (u *update) dropCopies(entry int64) error {
+	return u.exec("DELETE FROM copy WHERE entry=$1", entry)
+}
+
+func (u *update) correspondent(handle string) (int64, error) {
+	if id, ok := u.people[handle]; ok {
+		return id, nil
+	}
+	var id int64
+	err := u.row("SELECT id FROM correspondent WHERE handle=$1", handle).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, storage(err)
+	}
+	u.people[handle] = id
+	return id, nil
+}
+
+func (t *table) insertSQL() string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO " + t.name + "(" + strings.Join(t.keys, ", ") + ", " + strings.Join(t.cols, ", ") + ") VALUES(")
+	for i := range len(t.keys) + len(t.cols) {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(i+1))
+	}
+	return b.String() + ")"
+}
+
+func (t *table) updateSQL(columns string) string {
+	var b strings.Builder
+	b.WriteString("UPDATE " + t.name + " SET ")
+	n := 0
+	for column := range strings.FieldsSeq(columns) {
+		if n > 0 {
+			b.WriteString(", ")
+		}
+		n++
+		b.WriteString(column + "=$" + strconv.Itoa(n))
+	}
+	for i, key := range t.keys {
+		b.WriteString([]string{" WHERE ", " AND "}[min(i, 1)])
+		n++
+		b.WriteString(key + "=$" + strconv.Itoa(n))
+	}
+	return b.String()
+}
