@@ -1,0 +1,417 @@
+package desk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	smtp "github.com/emersion/go-smtp"
+
+	"sandi/agenda"
+	"sandi/mail/loopback"
+)
+
+// A child process does one step on a desk, so that it can be killed. It is
+// this test binary again; TestMain takes the turn.
+const (
+	childStep  = "SANDI_TEST_STEP"
+	childDesk  = "SANDI_TEST_DESK"
+	childEntry = "SANDI_TEST_ENTRY"
+	childFile  = "SANDI_TEST_FILE"
+)
+
+func TestMain(m *testing.M) {
+	if step := os.Getenv(childStep); step != "" {
+		if err := child(step); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// later is when the children work: an hour into the Monday.
+var later = monday.Add(time.Hour)
+
+func child(step string) error {
+	ctx := context.Background()
+	d, err := Open(ctx, os.Getenv(childDesk), Options{Now: (&clock{later}).now, Cost: cheap})
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	name, err := agenda.ParseName(os.Getenv(childEntry), 2026)
+	if err != nil {
+		return err
+	}
+	switch step {
+	case "add":
+		_, err = d.Book.Register(ctx, d.Nobody(), agenda.Registration{Once: "skrip-7", Letter: agenda.Letter{
+			Class: agenda.ClassRahasia, Urgency: agenda.UrgencyBiasa, Applicant: "umum",
+			Number: "800/9", Date: "2026-11-20", Subject: "Uji", To: []string{"jateng"},
+		}})
+	case "encrypt":
+		_, err = d.Encrypt(ctx, EncryptParams{Name: name, Documents: []string{os.Getenv(childFile)}, Secrets: right})
+	case "sign":
+		_, err = d.Sign(ctx, SignParams{Name: name, Secrets: right})
+	case "return":
+		_, err = d.Return(ctx, name, "tujuan tidak sesuai", right)
+	case "attach":
+		_, err = d.Attach(ctx, AttachParams{Name: name, Files: []string{os.Getenv(childFile)}})
+	case "send":
+		var res SendResult
+		res, err = d.Send(ctx, SendParams{Names: []agenda.Name{name}, Secrets: right})
+		err = errors.Join(err, res.Down)
+	case "archive":
+		_, err = d.Archive(ctx, name, "")
+	case "report":
+		_, err = d.ReportResult(ctx, []agenda.Name{name}, "")
+	case "void":
+		e, err := d.Book.Entry(ctx, name)
+		if err != nil {
+			return err
+		}
+		return d.Book.Void(ctx, d.Nobody(), e.ID, e.Last, "salah ketik", "Kepala Seksi")
+	default:
+		err = errors.New("unknown step " + step)
+	}
+	return err
+}
+
+// stage is a desk as it stands before a step, to be copied for every kill.
+type stage struct {
+	f     *office
+	step  string
+	entry agenda.Name
+	file  string
+}
+
+func (s stage) copyDesk(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "desk")
+	if out, err := exec.Command("cp", "-a", s.f.Dir, dir).CombinedOutput(); err != nil {
+		t.Fatalf("copy desk: %v: %s", err, out)
+	}
+	return dir
+}
+
+func (s stage) command(t *testing.T, dir string, wrap ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	argv := append(wrap, self)
+	c := exec.Command(argv[0], argv[1:]...)
+	c.Env = append(os.Environ(), childStep+"="+s.step, childDesk+"="+dir, childEntry+"="+s.entry.String(), childFile+"="+s.file, "GOMAXPROCS=1")
+	return c
+}
+
+// reopen opens a desk after a crash, as the next command would.
+func reopen(t *testing.T, f *office, dir string) *office {
+	t.Helper()
+	d, err := Open(t.Context(), dir, Options{Now: (&clock{later.Add(time.Hour)}).now, Cost: cheap})
+	if err != nil {
+		t.Fatalf("desk after the crash: %v", err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return &office{Desk: d, t: t, dir: f.dir, now: f.now, gateway: f.gateway, keys: f.keys}
+}
+
+// durableCalls are the system calls by which a step becomes durable.
+var durableCalls = []string{"fsync", "fdatasync", "pwrite64", "renameat,rename,renameat2", "linkat", "unlinkat,unlink", "ftruncate", "fchmod,fchmodat"}
+
+// sweep kills a step at every durable system call, one after the other, lets
+// the step be tried again and hands the desk to check.
+func sweep(t *testing.T, s stage, check func(t *testing.T, f *office, again error)) {
+	t.Helper()
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("strace is not installed")
+	}
+	if testing.Short() {
+		t.Skip("kills at every durable call take minutes")
+	}
+	kills := 0
+	for _, call := range durableCalls {
+		for n, survived := 1, 0; survived < 2; n++ {
+			dir := s.copyDesk(t)
+			var told bytes.Buffer
+			c := s.command(t, dir, "strace", "-f", "-o", "/dev/null", "-e", "trace="+call,
+				"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n))
+			c.Stderr = &told
+			if err := c.Run(); err == nil {
+				survived++
+			} else if killed(err) {
+				kills++
+				survived = 0
+			} else {
+				t.Fatalf("%s before kill %d: %v: %s", call, n, err, told.String())
+			}
+			out, err := s.command(t, dir).CombinedOutput()
+			if err != nil {
+				err = fmt.Errorf("%w: %s", err, out)
+			}
+			f := reopen(t, s.f, dir)
+			check(t, f, err)
+			f.audited()
+			if t.Failed() {
+				t.Fatalf("after a kill at %s number %d", call, n)
+			}
+			f.Desk.Close()
+			os.RemoveAll(dir)
+		}
+	}
+	if kills < 3 {
+		t.Fatalf("only %d kills hit the step", kills)
+	}
+	t.Logf("%d kills", kills)
+}
+
+func killed(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && (status.Signaled() && status.Signal() == syscall.SIGKILL || status.ExitStatus() == 128+int(syscall.SIGKILL))
+}
+
+func TestCrashAdd(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	f.classified("jateng")
+	sweep(t, stage{f: f, step: "add", entry: agenda.Name{Book: agenda.Kriptogram, Serial: 1, Year: 2026}}, func(t *testing.T, f *office, again error) {
+		if again != nil {
+			t.Errorf("again: %v", again)
+		}
+		list, err := f.Book.List(t.Context(), agenda.Filter{Book: agenda.Kriptogram})
+		if err != nil || len(list) != 2 || list[1].Name.Serial != 2 {
+			t.Errorf("%d entries (%v), want K1 and K2 alone", len(list), err)
+		}
+	})
+}
+
+func TestCrashEncrypt(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.classified("jateng", "batang")
+	doc := f.file("surat.pdf", plainLetter)
+	sweep(t, stage{f: f, step: "encrypt", entry: n, file: doc}, func(t *testing.T, f *office, again error) {
+		e := f.entry(n)
+		if e.State != agenda.StateDrafted || e.Draft != 1 {
+			t.Errorf("state %s, draft %d (%v)", e.State, e.Draft, again)
+		}
+		if _, err := f.Pending(t.Context(), n); err != nil {
+			t.Errorf("the draft cannot be signed: %v", err)
+		}
+		noPlaintext(t, f.Dir)
+	})
+}
+
+func TestCrashSign(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.encrypted("jateng")
+	sweep(t, stage{f: f, step: "sign", entry: n}, func(t *testing.T, f *office, again error) {
+		if e := f.entry(n); e.State != agenda.StateSigned {
+			t.Errorf("state %s (%v)", e.State, again)
+		}
+	})
+}
+
+func TestCrashReturn(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.encrypted("jateng")
+	sweep(t, stage{f: f, step: "return", entry: n}, func(t *testing.T, f *office, again error) {
+		if e := f.entry(n); e.State != agenda.StateRegistered || e.Draft != 1 || e.Returned == nil {
+			t.Errorf("state %s, draft %d (%v)", e.State, e.Draft, again)
+		}
+	})
+}
+
+func TestCrashSend(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.signed("jateng", "batang")
+	seen := map[string]int{}
+	sweep(t, stage{f: f, step: "send", entry: n}, func(t *testing.T, f *office, _ error) { afterSend(t, f, n, seen) })
+}
+
+// afterSend compares server, book and promise: no number lost or used twice,
+// nothing at the server that the book does not know of, no copy twice.
+func afterSend(t *testing.T, f *office, n agenda.Name, seen map[string]int) {
+	t.Helper()
+	e := f.entry(n)
+	counts, err := f.Book.Counts(t.Context(), 2026)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := counts[agenda.Kriptogram].Numbers; got != 1 || e.Number != "001" {
+		t.Errorf("%d numbers, entry has %q: want exactly 001", got, e.Number)
+	}
+	at := map[string]int{}
+	for _, m := range f.gateway.Messages() {
+		at[m.EnvelopeID]++
+	}
+	for _, c := range e.Copies {
+		id, _, _ := strings.Cut(c.MessageID, "@")
+		switch took := at[id]; {
+		case took > 1:
+			t.Errorf("copy %d: the server took it %d times", c.Copy, took)
+		case took == 1 && c.State != agenda.CopyAccepted && c.State != agenda.CopyDoubt:
+			t.Errorf("copy %d: at the server, but %s in the book", c.Copy, c.State)
+		case took == 0 && c.State == agenda.CopyAccepted:
+			t.Errorf("copy %d: accepted in the book, not at the server", c.Copy)
+		}
+		seen[string(c.State)]++
+	}
+}
+
+func TestCrashArchive(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.signed("jateng", "batang")
+	f.send(n)
+	sweep(t, stage{f: f, step: "archive", entry: n}, func(t *testing.T, f *office, again error) {
+		e := f.entry(n)
+		if e.State != agenda.StateArchived || e.Archived == nil || len(e.Archived.Copies) != 2 {
+			t.Errorf("state %s (%v)", e.State, again)
+			return
+		}
+		box, err := os.Stat(f.path(boxFolder, e.Archived.Box))
+		end, berr := f.Book.BoxEnd(t.Context(), e.Archived.Box)
+		if err != nil || berr != nil || box.Size() != end || box.Mode().Perm() != 0o400 {
+			t.Errorf("box: %v %v, size %d, recorded %d", box.Mode(), errors.Join(err, berr), box.Size(), end)
+		}
+	})
+}
+
+func TestCrashReport(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.signed("jateng")
+	f.send(n)
+	sweep(t, stage{f: f, step: "report", entry: n}, func(t *testing.T, f *office, again error) {
+		if e := f.entry(n); e.State != agenda.StateReported {
+			t.Errorf("state %s (%v)", e.State, again)
+		}
+	})
+}
+
+func TestCrashAttach(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.ordinary("jateng")
+	scan := f.file("scan.pdf", []byte("%PDF-1.4\nisi pindaian"))
+	sweep(t, stage{f: f, step: "attach", entry: n, file: scan}, func(t *testing.T, f *office, again error) {
+		if e := f.entry(n); e.State != agenda.StateAttached || len(e.Attachments) != 1 {
+			t.Errorf("state %s, %d scans (%v)", e.State, len(e.Attachments), again)
+		}
+	})
+}
+
+func TestCrashVoid(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.encrypted("jateng")
+	sweep(t, stage{f: f, step: "void", entry: n}, func(t *testing.T, f *office, _ error) {
+		if e := f.entry(n); e.State != agenda.StateVoid {
+			t.Errorf("state %s", e.State)
+		}
+		f.classified("jateng")
+		if e := f.entry(agenda.Name{Book: agenda.Kriptogram, Serial: 2, Year: 2026}); e.State != agenda.StateRegistered {
+			t.Errorf("the next serial is not 2")
+		}
+	})
+}
+
+// A process that dies between the final dot and the reply leaves doubt,
+// whether the server stored the message or not, and is never resent by
+// itself.
+func TestCrashBetweenDotAndReply(t *testing.T) {
+	t.Parallel()
+	for _, stored := range []bool{true, false} {
+		t.Run(fmt.Sprintf("stored_%v", stored), func(t *testing.T) {
+			t.Parallel()
+			victim := make(chan *os.Process, 1)
+			hook := func(stage, _ string) *smtp.SMTPError {
+				if stage != "dot" {
+					return nil
+				}
+				select {
+				case p := <-victim:
+					p.Kill()
+					p.Wait()
+				default:
+				}
+				if stored {
+					return nil
+				}
+				return &smtp.SMTPError{Code: 451, Message: "busy"}
+			}
+			f := newOffice(t, loopback.Options{Hook: hook})
+			n := f.signed("jateng")
+			f.Desk.Close()
+			s := stage{f: f, step: "send", entry: n}
+			c := s.command(t, f.Dir)
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			victim <- c.Process
+			c.Wait()
+			after := reopen(t, f, f.Dir)
+			for range 2 {
+				res, err := after.Send(t.Context(), SendParams{Names: []agenda.Name{n}, Secrets: right})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(res.Deliveries) != 0 {
+					t.Errorf("resent out of doubt: %+v", res.Deliveries)
+				}
+			}
+			e := after.entry(n)
+			if e.State != agenda.StateReleased || e.Copies[0].State != agenda.CopyDoubt {
+				t.Errorf("entry %s, copy %s, want released and doubt", e.State, e.Copies[0].State)
+			}
+			want := 0
+			if stored {
+				want = 1
+			}
+			if got := len(f.gateway.Messages()); got != want {
+				t.Errorf("server has %d messages, want %d", got, want)
+			}
+			after.audited()
+		})
+	}
+}
+
+// noPlaintext searches every file of a desk for the marker of the letter.
+func noPlaintext(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(data, []byte("NASKAH TERANG PENANDA")) {
+			t.Errorf("plaintext in %s", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

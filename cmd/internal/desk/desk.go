@@ -1,0 +1,275 @@
+package desk
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"time"
+
+	"sandi/agenda"
+	"sandi/agenda/hours"
+	"sandi/cmd/internal/config"
+	"sandi/cmd/internal/vault"
+	"sandi/crypto"
+)
+
+// Names inside the desk folder.
+const (
+	configFile  = "sandi.yaml"
+	bookFile    = "agenda.db"
+	keysFolder  = "keys"
+	logKeyFile  = "log.key"
+	boxFolder   = "archive"
+	awayFolder  = "offline"
+	sendLock    = "send.lock"
+	archiveKey  = "arsip.key"
+	secretMedia = "application/pgp-keys"
+	textMedia   = "text/plain; charset=utf-8"
+	sigMedia    = "application/pgp-signature"
+	pgpMedia    = "application/pgp-encrypted"
+	mailMedia   = "message/rfc822"
+	yamlMedia   = "application/yaml"
+	pdfMedia    = "application/pdf"
+)
+
+// Options say how a desk is opened. The zero value is right for a command
+// that writes with the system clock.
+type Options struct {
+	Now         func() time.Time // nil: time.Now
+	Rand        io.Reader        // nil: the system's; for identifiers, never for keys
+	Cost        crypto.S2KCost   // of new keys; zero: the library's strong default
+	ReadOnly    bool
+	AcceptClock string // reason to accept a clock far ahead of the book
+	As          string // handle of the acting officer; "": the settings', else the only one who fits
+}
+
+// Desk is an open desk folder. It is not safe for concurrent use by several
+// goroutines; several processes may open one desk.
+type Desk struct {
+	Dir    string
+	Config *config.Config
+	Book   *agenda.Book
+	Vault  *vault.Vault
+	Hours  *hours.Calendar
+
+	opts         Options
+	user, host   string
+	unlocked     map[crypto.Fingerprint]*crypto.Key // by passphrase, once per process
+	mailPassword string                             // asked once per process
+}
+
+// Open opens the desk in dir. A command that writes brings a changed
+// sandi.yaml into the log first, so that every later event stands under the
+// settings that were in force.
+func Open(ctx context.Context, dir string, o Options) (*Desk, error) {
+	if _, err := os.Lstat(filepath.Join(dir, bookFile)); err != nil {
+		return nil, &Error{code: CodeNone, Field: dir}
+	}
+	if err := vault.CheckFolder(dir); err != nil {
+		return nil, err
+	}
+	c, raw, err := config.Load(filepath.Join(dir, configFile))
+	if err != nil {
+		return nil, err
+	}
+	d, err := assemble(ctx, dir, c, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.ReadOnly {
+		return d, nil
+	}
+	if err := d.noteConfig(ctx, raw); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func assemble(ctx context.Context, dir string, c *config.Config, o Options) (*Desk, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.As == "" {
+		o.As = c.As
+	}
+	d := &Desk{Dir: dir, Config: c, opts: o, unlocked: map[crypto.Fingerprint]*crypto.Key{}}
+	d.user, d.host = whoAndWhere()
+	var err error
+	if d.Hours, err = calendar(c); err != nil {
+		return nil, err
+	}
+	if d.Vault, err = vault.Open(dir); err != nil {
+		return nil, err
+	}
+	d.Book, err = agenda.Open(ctx, d.path(bookFile), agenda.Options{
+		Now: o.Now, Rand: o.Rand, ReadOnly: o.ReadOnly, AcceptClock: o.AcceptClock,
+		TooFarAhead: func(last, now time.Time) bool { return d.Hours.WorkingDaysBetween(last, now) > 3 },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Close wipes the keys that were unlocked and closes the book.
+func (d *Desk) Close() error {
+	for _, k := range d.unlocked {
+		k.Wipe()
+	}
+	clear(d.unlocked)
+	return d.Book.Close()
+}
+
+// Now is the clock of the desk.
+func (d *Desk) Now() time.Time { return d.opts.Now() }
+
+func (d *Desk) path(elem ...string) string {
+	return filepath.Join(append([]string{d.Dir}, elem...)...)
+}
+
+func (d *Desk) noteConfig(ctx context.Context, raw []byte) error {
+	sum := agenda.Hash(sha256.Sum256(raw))
+	known, err := d.Book.ConfigDigest(ctx)
+	if err != nil || known == sum {
+		return err
+	}
+	return d.Book.RecordConfig(ctx, d.Nobody(), dataObject(raw, yamlMedia))
+}
+
+// dataObject is an object that lies in the database.
+func dataObject(data []byte, media string) agenda.Object {
+	return agenda.Object{SHA256: sha256.Sum256(data), Size: int64(len(data)), Media: media, Data: data}
+}
+
+// Nobody is the actor of an event that no officer claims.
+func (d *Desk) Nobody() agenda.Actor { return agenda.Actor{Handle: "-", User: d.user, Host: d.host} }
+
+func (d *Desk) actor(handle string) agenda.Actor {
+	return agenda.Actor{Handle: handle, User: d.user, Host: d.host}
+}
+
+func whoAndWhere() (name, host string) {
+	name, host = "-", "-"
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil && h != "" {
+		host = h
+	}
+	return name, host
+}
+
+// Acting finds the officer who acts in one of the roles: the one named by
+// Options.As, who must hold one of them today, or the only one who does.
+func (d *Desk) Acting(ctx context.Context, roles ...agenda.Role) (agenda.Officer, error) {
+	all, err := d.Book.Officers(ctx, d.Now())
+	if err != nil {
+		return agenda.Officer{}, err
+	}
+	var fit []agenda.Officer
+	for _, o := range all {
+		if holdsAny(o, roles) {
+			fit = append(fit, o)
+		}
+		if d.opts.As == o.Handle && !holdsAny(o, roles) {
+			return agenda.Officer{}, &Error{code: CodeRole, Field: o.Handle, Detail: string(roles[0])}
+		}
+	}
+	if d.opts.As != "" {
+		for _, o := range fit {
+			if o.Handle == d.opts.As {
+				return o, nil
+			}
+		}
+		return agenda.Officer{}, &Error{code: CodeOfficer, Field: d.opts.As}
+	}
+	if len(fit) != 1 {
+		return agenda.Officer{}, &Error{code: CodeOfficer, Detail: string(roles[0])}
+	}
+	return fit[0], nil
+}
+
+// holder finds the officer who holds a role today whatever Options.As says:
+// the head signs as the head, whoever sits at the keyboard.
+func (d *Desk) holder(ctx context.Context, role agenda.Role) (agenda.Officer, error) {
+	fit, err := d.Book.Holder(ctx, role, d.Now())
+	if err != nil {
+		return agenda.Officer{}, err
+	}
+	if len(fit) == 1 {
+		return fit[0], nil
+	}
+	for _, o := range fit {
+		if o.Handle == d.opts.As {
+			return o, nil
+		}
+	}
+	return agenda.Officer{}, &Error{code: CodeOfficer, Detail: string(role)}
+}
+
+// ActingOr is Acting for steps that need no key: when nobody fits, the event
+// is recorded without an officer.
+func (d *Desk) ActingOr(ctx context.Context, roles ...agenda.Role) (agenda.Actor, error) {
+	o, err := d.Acting(ctx, roles...)
+	var refusal *Error
+	if errors.As(err, &refusal) && refusal.code == CodeOfficer && d.opts.As == "" {
+		return d.Nobody(), nil
+	}
+	if err != nil {
+		return agenda.Actor{}, err
+	}
+	return d.actor(o.Handle), nil
+}
+
+// Clerk is who works on a book: the sandiman or the operator.
+func Clerk(b agenda.BookName) agenda.Role {
+	if b == agenda.Kriptogram {
+		return agenda.RoleSandiman
+	}
+	return agenda.RoleOperator
+}
+
+func holdsAny(o agenda.Officer, roles []agenda.Role) bool {
+	for _, g := range o.Roles {
+		for _, r := range roles {
+			if g.Role == r {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// title is the printed title of an officer in a role, "Plh. …" included.
+func title(o agenda.Officer, role agenda.Role) string {
+	for _, g := range o.Roles {
+		if g.Role == role {
+			switch g.Kind {
+			case "plh":
+				return "Plh. " + g.Title
+			case "plt":
+				return "Plt. " + g.Title
+			}
+			return g.Title
+		}
+	}
+	return o.Title
+}
+
+// CertificateOf reads a certificate that the book keeps.
+func (d *Desk) CertificateOf(ctx context.Context, sum agenda.Hash) (*crypto.Certificate, error) {
+	o, err := d.Book.Object(ctx, sum)
+	if err != nil {
+		return nil, err
+	}
+	return crypto.ParseCertificate(o.Data)
+}

@@ -1,0 +1,149 @@
+package desk
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"sandi/agenda"
+)
+
+// Error is a refusal of the workflow. Its code is stable; what a person reads
+// is made from it elsewhere.
+type Error struct {
+	code   string
+	Entry  agenda.Name // zero when no entry is concerned
+	Field  string      // what is concerned: a handle, a flag, a path, a role
+	Detail string
+	Err    error
+}
+
+// Code returns the stable code, such as `desk.not_ordered`.
+func (e *Error) Code() string { return e.code }
+
+func (e *Error) Error() string {
+	s := e.code
+	if e.Entry.Serial != 0 {
+		s += " " + e.Entry.String()
+	}
+	if e.Field != "" {
+		s += " " + e.Field
+	}
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// EntryName is the entry concerned, "" when there is none.
+func (e *Error) EntryName() string {
+	if e.Entry.Serial == 0 {
+		return ""
+	}
+	return e.Entry.String()
+}
+
+// MessageArgs are the pairs of name and value for a message about the error.
+func (e *Error) MessageArgs() []any {
+	var pairs []any
+	detail := e.Detail
+	if detail == "" && e.Err != nil {
+		detail = e.Err.Error()
+	}
+	for _, p := range [][2]string{{"entry", e.EntryName()}, {"field", e.Field}, {"detail", detail}} {
+		if p[1] != "" {
+			pairs = append(pairs, p[0], p[1])
+		}
+	}
+	// want tells the cases of one code apart: the flag that is missing, else
+	// the detail.
+	if flag, ok := strings.CutPrefix(e.Field, "--"); ok {
+		return append(pairs, "want", flag)
+	}
+	if e.Detail != "" {
+		pairs = append(pairs, "want", e.Detail)
+	}
+	return pairs
+}
+
+// Is makes two errors with the same code equal, so that a caller can compare
+// with one made by [Refusal].
+func (e *Error) Is(target error) bool {
+	var o *Error
+	return errors.As(target, &o) && o.code == e.code && o.Err == nil && o.Entry.Serial == 0
+}
+
+// Codes of the refusals that this package decides itself.
+const (
+	CodeNone           = "desk.none"             // no desk folder there
+	CodeExists         = "desk.exists"           // init on an existing desk
+	CodeBusy           = "desk.busy"             // another sender holds the lock
+	CodeOfficer        = "desk.officer"          // no officer, or more than one, fits
+	CodeRole           = "desk.role"             // the acting officer does not hold the role
+	CodeSamePerson     = "desk.same_person"      // sandiman and signer are one person
+	CodeNotOrdered     = "desk.not_ordered"      // the paper order is not on record
+	CodeNotSigned      = "desk.not_signed"       // send before the signature
+	CodeNotDrafted     = "desk.not_drafted"      // sign before encrypt
+	CodeNoScan         = "desk.no_scan"          // send before attach
+	CodeState          = "desk.state"            // the entry is not where this step begins
+	CodePolicy         = "desk.policy"           // the class is not allowed, or a policy is unknown
+	CodePreflight      = "desk.preflight"        // an addressee's key is not fit
+	CodeUnconfirmed    = "desk.unconfirmed"      // fingerprint not confirmed
+	CodeNoCertificate  = "desk.no_certificate"   // addressee without certificate
+	CodeStale          = "desk.stale"            // draft no longer fits the entry
+	CodeDamaged        = "desk.damaged"          // a stored file is not what the book says
+	CodeNoKey          = "desk.no_key"           // own key not found
+	CodeKeyMedium      = "desk.key_medium"       // the head's key medium is not there
+	CodePassphrase     = "desk.passphrase"       // wrong passphrase, tries used up
+	CodeSecretGiven    = "desk.secret_given"     // a secret key where only a certificate may come
+	CodeFile           = "desk.file"             // a document cannot be read
+	CodeEmptyFile      = "desk.empty_file"       // a document is empty
+	CodeNotPDF         = "desk.not_pdf"          // a scan that is no PDF
+	CodeSameName       = "desk.same_name"        // two documents with one base name
+	CodeTooLarge       = "desk.too_large"        // larger than the gateway takes
+	CodeClassScan      = "desk.class_scan"       // a classified letter on the ordinary path
+	CodeReviewRequired = "desk.review_required"  // sign before --read where the policy wants it
+	CodeMode           = "desk.mode"             // this signature mode is not the office's
+	CodeCheckWords     = "desk.check_words"      // retyped check words differ
+	CodeSignature      = "desk.signature"        // a signature that is not good
+	CodeNotGood        = "desk.not_good"         // a received message is not good
+	CodeGateway        = "desk.gateway"          // the gateway cannot be reached or is not configured
+	CodeFingerprint    = "desk.fingerprint"      // typed groups differ
+	CodeSameKeyID      = "desk.same_key_id"      // two encryption keys with one 64-bit id
+	CodeInsideDesk     = "desk.inside_desk"      // a private key may not be written inside the desk
+	CodeNothing        = "desk.nothing_to_do"    // nothing fits the command
+	CodeNotRAM         = "desk.not_ram"          // plaintext without -o only to a RAM disk
+	CodeNotInDoubt     = "desk.not_in_doubt"     // nothing to resolve
+	CodeEvidence       = "desk.evidence"         // evidence does not hold the frozen message
+	CodeNotSent        = "desk.not_sent"         // a sheet or the archive before sending
+	CodeNotArchived    = "desk.not_archived"     // the report of a letter before it is filed
+	CodeCorrespondent  = "desk.correspondent"    // a correspondent's data cannot stand
+	CodeHandle         = "desk.handle"           // a handle that cannot stand
+	CodeDuplicate      = "desk.duplicate"        // an officer of that handle is there
+	CodeArchiveKeyGone = "desk.archive_key_gone" // no archive key in offline/
+)
+
+func refuse(code string) *Error { return &Error{code: code} }
+
+func refuseEntry(code string, n agenda.Name) *Error { return &Error{code: code, Entry: n} }
+
+// Refusal is an error to compare with: errors.Is(err, desk.Refusal(code)).
+func Refusal(code string) error { return refuse(code) }
+
+func wrapf(err error, format string, args ...any) error {
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}
+
+// FingerprintRefusal says that typed groups are not those of an addressee's
+// key.
+func FingerprintRefusal(handle string) error { return &Error{code: CodeFingerprint, Field: handle} }
+
+// NoCertificateRefusal says that an addressee has no certificate.
+func NoCertificateRefusal(handle string) error {
+	return &Error{code: CodeNoCertificate, Field: handle}
+}

@@ -1,0 +1,161 @@
+package desk
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+const (
+	maxKeyFile  = 1 << 20
+	maxTextFile = 1 << 20
+	maxPacket   = 64 << 10
+)
+
+// readLimited reads a small file of somebody else. A regular file only: a
+// FIFO or a device would hang or never end.
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, &Error{code: CodeFile, Field: path}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, &Error{code: CodeTooLarge, Field: path}
+	}
+	return data, nil
+}
+
+// document is one file to be enciphered or scanned: opened, regular, not
+// empty. It is read where it lies.
+type document struct {
+	path, base string
+	size       int64
+	file       *os.File
+}
+
+func openDocuments(paths []string) (docs []document, err error) {
+	defer func() {
+		if err != nil {
+			closeDocuments(docs)
+			docs = nil
+		}
+	}()
+	seen := map[string]bool{}
+	for _, p := range paths {
+		f, err := os.Open(p)
+		if err != nil {
+			return docs, &Error{code: CodeFile, Field: p, Err: err}
+		}
+		docs = append(docs, document{path: p, base: safeBase(p), file: f})
+		doc := &docs[len(docs)-1]
+		st, err := f.Stat()
+		switch {
+		case err != nil:
+			return docs, &Error{code: CodeFile, Field: p, Err: err}
+		case !st.Mode().IsRegular():
+			return docs, &Error{code: CodeFile, Field: p}
+		case st.Size() == 0:
+			return docs, &Error{code: CodeEmptyFile, Field: p}
+		}
+		doc.size = st.Size()
+		key := strings.ToLower(doc.base)
+		if seen[key] {
+			return docs, &Error{code: CodeSameName, Field: p}
+		}
+		seen[key] = true
+	}
+	return docs, nil
+}
+
+func closeDocuments(docs []document) {
+	for _, d := range docs {
+		d.file.Close()
+	}
+}
+
+// literalName is the name inside the encryption: of the one document, or of
+// the ZIP of several.
+func literalName(docs []document) string {
+	if len(docs) == 1 {
+		return docs[0].base
+	}
+	return "naskah.zip"
+}
+
+// safeBase is the base name without what a foreign system could trip over,
+// at most 100 octets with its extension kept.
+func safeBase(path string) string {
+	base := norm.NFC.String(filepath.Base(path))
+	base = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || strings.ContainsRune(`/\:*?"<>|`, r) || r > 0xffff || (r >= 0x80 && r < 0xa0) {
+			return '_'
+		}
+		return r
+	}, strings.ToValidUTF8(base, "_"))
+	base = strings.TrimLeft(base, ".-")
+	if base == "" {
+		base = "naskah"
+	}
+	ext := filepath.Ext(base)
+	if len(ext) > 16 {
+		ext = ""
+	}
+	stem := strings.TrimSuffix(base, ext)
+	for len(stem)+len(ext) > 100 {
+		r := []rune(stem)
+		stem = string(r[:len(r)-1])
+	}
+	return stem + ext
+}
+
+// plaintext streams what is enciphered: the octets of the one document as
+// they are, or a ZIP of several, stored in the order typed, never on disk.
+// The reader must be closed.
+func plaintext(ctx context.Context, docs []document) io.ReadCloser {
+	if len(docs) == 1 {
+		return io.NopCloser(docs[0].file)
+	}
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(writeZip(ctx, w, docs)) }()
+	return r
+}
+
+func writeZip(ctx context.Context, w io.Writer, docs []document) error {
+	z := zip.NewWriter(w)
+	for _, doc := range docs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		// 1 January 1980 in MS-DOS form; a zero Modified keeps the extended
+		// time field, which would tell more, out of the file.
+		h := &zip.FileHeader{Name: doc.base, Method: zip.Store, ModifiedDate: 1<<5 | 1}
+		part, err := z.CreateHeader(h)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(part, doc.file); err != nil {
+			return err
+		}
+	}
+	return z.Close()
+}
+
+func notExist(err error) bool { return errors.Is(err, os.ErrNotExist) }

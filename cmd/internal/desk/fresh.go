@@ -1,0 +1,146 @@
+package desk
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"sandi/agenda"
+	"sandi/cmd/internal/signedtext"
+	"sandi/crypto"
+)
+
+// dossier is a draft with everything that belongs to it, checked against the
+// entry as it stands today.
+type dossier struct {
+	entry   agenda.Entry
+	draft   signedtext.Draft
+	content signedtext.Content
+	text    []byte
+	paraf   []byte
+	clerk   agenda.Officer // who initialled
+	head    agenda.Officer // who signs or signed
+}
+
+// fresh loads the latest draft of an entry and refuses it when anything has
+// changed since it was typed: the file, the entry, the recipients, the roles
+// or the certificates. `sign` and `send` both begin here.
+func (d *Desk) fresh(ctx context.Context, e agenda.Entry) (dossier, error) {
+	s := dossier{entry: e}
+	stale := func(what string) error { return &Error{code: CodeStale, Entry: e.Name, Detail: what} }
+	rec := e.Drafted
+	if rec == nil {
+		return s, refuseEntry(CodeNotDrafted, e.Name)
+	}
+	text, err := d.Book.Object(ctx, rec.Text.SHA256)
+	if err != nil {
+		return s, err
+	}
+	paraf, err := d.Book.Object(ctx, rec.Paraf.SHA256)
+	if err != nil {
+		return s, err
+	}
+	s.text, s.paraf = text.Data, paraf.Data
+	if signedtext.Sum(s.text) != rec.Manifest {
+		return s, refuseEntry(CodeDamaged, e.Name)
+	}
+	if s.draft, err = signedtext.ParseDraft(s.text); err != nil {
+		return s, refuseEntry(CodeDamaged, e.Name)
+	}
+	if s.content, err = signedtext.ParseContent([]byte(rec.Content)); err != nil {
+		return s, refuseEntry(CodeDamaged, e.Name)
+	}
+	switch {
+	case s.draft.Entry != e.Name.Long() || s.draft.Number != rec.Draft:
+		return s, stale("entry")
+	case s.draft.Kriptogram != rec.Kriptogram.SHA256 || s.draft.Size != rec.Kriptogram.Size:
+		return s, stale("kriptogram")
+	case s.content.Sum() != s.draft.Content:
+		return s, stale("content")
+	case s.content.Class != e.Letter.Class || s.content.Urgency != e.Letter.Urgency:
+		return s, stale("class")
+	}
+	if err := d.Vault.Check(ctx, rec.Kriptogram.SHA256, rec.Kriptogram.Size); err != nil {
+		return s, &Error{code: CodeDamaged, Entry: e.Name, Err: err}
+	}
+	if err := d.freshRecipients(ctx, e, s.draft); err != nil {
+		return s, err
+	}
+	return s, d.freshOfficers(ctx, &s)
+}
+
+func (d *Desk) freshRecipients(ctx context.Context, e agenda.Entry, draft signedtext.Draft) error {
+	policy, err := d.policyFor(e)
+	if err != nil {
+		return err
+	}
+	rows, _, err := d.preflight(ctx, e, policy)
+	if err != nil {
+		return err
+	}
+	same := len(rows) == len(draft.Recipients)
+	for i := 0; same && i < len(rows); i++ {
+		c, r := rows[i].Correspondent, draft.Recipients[i]
+		same = c.Fingerprint == r.Fingerprint && c.Subkey == r.Subkey
+	}
+	if !same {
+		return &Error{code: CodeStale, Entry: e.Name, Detail: "recipients"}
+	}
+	return nil
+}
+
+func (d *Desk) freshOfficers(ctx context.Context, s *dossier) error {
+	all, err := d.Book.Officers(ctx, d.Now())
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if o.Fingerprint == s.draft.Paraf.Fingerprint && holdsAny(o, []agenda.Role{agenda.RoleSandiman}) {
+			s.clerk = o
+		}
+		if holdsAny(o, []agenda.Role{agenda.RoleKepalaSeksi}) &&
+			(o.Fingerprint == s.draft.Signature.Fingerprint || s.draft.Wet() && title(o, agenda.RoleKepalaSeksi) == s.draft.Signature.Title) {
+			s.head = o
+		}
+	}
+	if s.clerk.Handle == "" {
+		return &Error{code: CodeStale, Entry: s.entry.Name, Detail: "paraf"}
+	}
+	if s.head.Handle == "" {
+		return &Error{code: CodeStale, Entry: s.entry.Name, Detail: "ttd"}
+	}
+	if err := twoPeople(s.entry.Name, s.clerk, s.head); err != nil {
+		return err
+	}
+	return d.verifyBy(ctx, s.entry.Name, s.clerk, s.text, s.paraf, "paraf")
+}
+
+// verifyBy checks a text signature of one of our officers with his pinned
+// certificate, which must be fit today.
+func (d *Desk) verifyBy(ctx context.Context, n agenda.Name, o agenda.Officer, text, sig []byte, what string) error {
+	cert, err := d.CertificateOf(ctx, o.Certificate.SHA256)
+	if err != nil {
+		return err
+	}
+	now := d.Now()
+	if f := cert.Facts(now); f.Revoked || !f.Expires.IsZero() && !now.Before(f.Expires) {
+		return &Error{code: CodeSignature, Entry: n, Field: o.Handle, Detail: unfit(f, now)}
+	}
+	if _, err := crypto.VerifyText(bytes.NewReader(text), sig, cert, now); err != nil {
+		return &Error{code: CodeSignature, Entry: n, Field: o.Handle, Detail: what, Err: err}
+	}
+	return nil
+}
+
+// checkWords are the six words that people compare for a draft.
+func checkWords(text []byte) string { return signedtext.CheckWordsOf(signedtext.Sum(text)) }
+
+// CheckWordsOfKey are the six words of a fingerprint, "" when it is none.
+func CheckWordsOfKey(fingerprint string) string {
+	var raw []byte
+	if _, err := fmt.Sscanf(fingerprint, "%x", &raw); err != nil {
+		return ""
+	}
+	w := signedtext.CheckWords(raw)
+	return fmt.Sprint(w[0], " ", w[1], " ", w[2], " ", w[3], " ", w[4], " ", w[5])
+}

@@ -1,0 +1,159 @@
+package desk
+
+import (
+	"context"
+	"slices"
+
+	"sandi/agenda"
+)
+
+// Next is what an entry waits for, as the word of the command that does it.
+type Next string
+
+// What an entry can wait for.
+const (
+	NextOrder     Next = "order"
+	NextEncrypt   Next = "encrypt"
+	NextSign      Next = "sign"
+	NextAttach    Next = "attach"
+	NextSend      Next = "send"
+	NextDue       Next = "due"       // released: delivered with whatever else is due
+	NextResolve   Next = "resolve"   // in doubt
+	NextReaddress Next = "readdress" // refused by the server
+	NextSent      Next = "sent"      // given out for the manual route
+	NextArchive   Next = "archive"
+	NextReport    Next = "report"
+)
+
+// Task is an open entry with what it waits for.
+type Task struct {
+	Entry    agenda.Entry
+	Next     Next
+	Handle   string // addressee concerned, of NextReaddress
+	Due      Deadline
+	Returned bool // the head sent the latest draft back
+}
+
+// Glance is the desk in one look.
+type Glance struct {
+	Acting                    string // printed title of who works, "" when unknown
+	Tasks                     []Task // doubt first, then what is to be mended, then by deadline
+	After                     []Task // sent: to be filed or reported
+	Ready, Deferred, Doubtful int    // copies
+	Waiting                   int    // drafts that wait for the head of section
+	ArchiveKey                string // private archive key still inside the desk
+}
+
+// Glance reads what waits for whom.
+func (d *Desk) Glance(ctx context.Context) (Glance, error) {
+	g := Glance{ArchiveKey: d.ArchiveKeyWaits()}
+	if o, err := d.Acting(ctx, agenda.RoleSandiman, agenda.RoleOperator); err == nil {
+		g.Acting = title(o, agenda.RoleOperator)
+		if holdsAny(o, []agenda.Role{agenda.RoleSandiman}) {
+			g.Acting = title(o, agenda.RoleSandiman)
+		}
+	}
+	entries, err := d.Book.List(ctx, agenda.Filter{Open: true})
+	if err != nil {
+		return g, err
+	}
+	for _, e := range entries {
+		t := Task{Entry: e, Due: d.Due(e)}
+		t.Next, t.Handle = d.next(e)
+		for _, c := range e.Copies {
+			switch c.State {
+			case agenda.CopyReady:
+				g.Ready++
+			case agenda.CopyDeferred:
+				g.Deferred++
+			case agenda.CopyDoubt, agenda.CopyArmed:
+				g.Doubtful++
+			}
+		}
+		if e.State == agenda.StateDrafted {
+			g.Waiting++
+		}
+		if e.Name.Book == agenda.Kriptogram && e.State == agenda.StateRegistered && e.Draft > 0 {
+			full, err := d.Book.EntryByID(ctx, e.ID)
+			if err != nil {
+				return g, err
+			}
+			t.Entry, t.Returned = full, full.Returned != nil
+		}
+		switch {
+		case t.Next == "":
+		case t.Next == NextArchive || t.Next == NextReport:
+			// Filing and reporting a kriptogram is no duty of its standard.
+			if e.Name.Book == agenda.Surat {
+				g.After = append(g.After, t)
+			}
+		default:
+			g.Tasks = append(g.Tasks, t)
+		}
+	}
+	slices.SortStableFunc(g.Tasks, func(x, y Task) int {
+		if r := rank(x) - rank(y); r != 0 {
+			return r
+		}
+		return x.Due.At().Compare(y.Due.At())
+	})
+	return g, nil
+}
+
+func rank(t Task) int {
+	switch {
+	case t.Next == NextResolve:
+		return 0
+	case t.Next == NextReaddress, t.Returned:
+		return 1
+	}
+	return 2
+}
+
+// next is what an entry waits for; handle is the addressee whose copy was refused.
+func (d *Desk) next(e agenda.Entry) (n Next, handle string) {
+	switch agenda.Next(e.Name.Book, e.State) {
+	case agenda.StepDraft:
+		if !e.Ordered && d.Config.Profile.OrderRequired(string(e.Name.Book)) {
+			return NextOrder, ""
+		}
+		return NextEncrypt, ""
+	case agenda.StepSign:
+		return NextSign, ""
+	case agenda.StepAttach:
+		return NextAttach, ""
+	case agenda.StepRelease:
+		return NextSend, ""
+	case agenda.StepSend:
+		return waits(e)
+	case agenda.StepArchive:
+		return NextArchive, ""
+	case agenda.StepReport:
+		return NextReport, ""
+	}
+	return "", ""
+}
+
+// waits is what the gravest unsettled copy of a released entry waits for.
+func waits(e agenda.Entry) (n Next, handle string) {
+	n = NextDue
+	for _, c := range e.Copies {
+		switch c.State {
+		case agenda.CopyDoubt, agenda.CopyArmed:
+			return NextResolve, ""
+		case agenda.CopyRejected:
+			n, handle = NextReaddress, c.Handle
+		case agenda.CopyHanded:
+			if n == NextDue {
+				n = NextSent
+			}
+		}
+	}
+	return n, handle
+}
+
+// Next is what an entry waits for.
+func (d *Desk) Next(e agenda.Entry) Next {
+	n, _ := d.next(e)
+	return n
+}

@@ -1,0 +1,363 @@
+package desk
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"sandi/agenda"
+	"sandi/cmd/internal/signedtext"
+	"sandi/crypto"
+	"sandi/mail"
+)
+
+// releasable is an entry that was found fit to leave: what `send` checks
+// before it connects, numbers or asks anything.
+type releasable struct {
+	dossier          // kriptogram only
+	signature []byte // nil in wet mode
+	sender    agenda.Officer
+	key       *crypto.Key // nil: an ordinary letter of an operator without key
+}
+
+// mayRelease checks an entry for its release. It asks nothing and writes
+// nothing.
+func (d *Desk) mayRelease(ctx context.Context, e agenda.Entry) (releasable, error) {
+	r := releasable{dossier: dossier{entry: e}}
+	var err error
+	if e.Name.Book == agenda.Surat {
+		return d.mayReleaseLetter(ctx, r)
+	}
+	if e.State != agenda.StateSigned {
+		return r, &Error{code: CodeNotSigned, Entry: e.Name, Detail: string(e.State)}
+	}
+	if r.dossier, err = d.fresh(ctx, e); err != nil {
+		return r, err
+	}
+	if r.signature, err = d.signatureOf(ctx, r.dossier); err != nil {
+		return r, err
+	}
+	if r.sender, err = d.Acting(ctx, agenda.RoleSandiman); err != nil {
+		return r, err
+	}
+	if err := twoPeople(e.Name, r.sender, r.head); err != nil {
+		return r, err
+	}
+	return r, d.fitsGateway(e.Name, r.draft.Size)
+}
+
+func (d *Desk) mayReleaseLetter(ctx context.Context, r releasable) (releasable, error) {
+	e := r.entry
+	if e.State != agenda.StateAttached {
+		return r, &Error{code: CodeNoScan, Entry: e.Name, Detail: string(e.State)}
+	}
+	if e.Letter.Class != agenda.ClassBiasa {
+		return r, refuseEntry(CodeClassScan, e.Name)
+	}
+	if !e.Ordered && d.Config.Profile.OrderRequired(string(e.Name.Book)) {
+		return r, refuseEntry(CodeNotOrdered, e.Name)
+	}
+	var total int64
+	for _, a := range e.Attachments {
+		if err := d.Vault.Check(ctx, a.Object.SHA256, a.Object.Size); err != nil {
+			return r, &Error{code: CodeDamaged, Entry: e.Name, Err: err}
+		}
+		total += a.Object.Size
+	}
+	for _, c := range e.Copies {
+		if c.Correspondent == 0 {
+			return r, &Error{code: CodeCorrespondent, Entry: e.Name, Field: c.Handle}
+		}
+	}
+	var err error
+	if r.sender, err = d.Acting(ctx, agenda.RoleOperator); err != nil {
+		return r, err
+	}
+	return r, d.fitsGateway(e.Name, total)
+}
+
+// unlockSender asks for the sender's passphrase where the message is to be
+// signed; an operator without a key sends unsigned.
+func (d *Desk) unlockSender(ctx context.Context, r *releasable, s Secrets) error {
+	role := Clerk(r.entry.Name.Book)
+	if r.sender.Fingerprint == "" && role == agenda.RoleOperator {
+		return nil
+	}
+	key, err := d.unlock(ctx, r.sender, role, ForMessage, s)
+	if err != nil {
+		return err
+	}
+	r.key = key
+	return key.CanSign(d.Now())
+}
+
+// maxProposals bounds how often a number is proposed again. The sender's lock
+// makes the second try rare: only midnight or another program moves it.
+const maxProposals = 5
+
+// release gives the number, freezes the message of every copy and commits
+// both together. Until the commit nothing is used up: a crash leaves objects
+// in the vault that nobody refers to.
+func (d *Desk) release(ctx context.Context, r releasable, limit int64) (agenda.Entry, error) {
+	e := r.entry
+	for try := 1; ; try++ {
+		rel := agenda.Release{}
+		if e.Name.Book == agenda.Kriptogram {
+			n, err := d.proposeNumber(ctx)
+			if err != nil {
+				return e, err
+			}
+			rel.Number = &n
+		}
+		at := d.Now()
+		for _, c := range e.Copies {
+			f, err := d.freeze(ctx, r, c, rel.Number, at, limit)
+			if err != nil {
+				return e, err
+			}
+			rel.Copies = append(rel.Copies, f)
+		}
+		err := d.Book.Release(ctx, d.actor(r.sender.Handle), e.ID, e.Last, rel)
+		if coded(err) == "agenda.number_taken" && try < maxProposals {
+			continue
+		}
+		if err != nil {
+			return e, err
+		}
+		return d.Book.EntryByID(ctx, e.ID)
+	}
+}
+
+func (d *Desk) proposeNumber(ctx context.Context) (agenda.ProposedNumber, error) {
+	p := d.Config.Profile.Number
+	t, err := agenda.ParseTemplate(p.Template)
+	if err != nil {
+		return agenda.ProposedNumber{}, err
+	}
+	return d.Book.ProposeNumber(ctx, t, agenda.NumberFields{Unit: p.Unit, Archive: p.Archive})
+}
+
+// freeze builds the message of one copy and keeps its octets in the vault.
+func (d *Desk) freeze(ctx context.Context, r releasable, c agenda.Copy, n *agenda.ProposedNumber, at time.Time, limit int64) (agenda.FrozenCopy, error) {
+	corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+	if err != nil {
+		return agenda.FrozenCopy{}, err
+	}
+	from, err := mail.ParseAddress(d.Config.Gateway.From)
+	if err != nil {
+		return agenda.FrozenCopy{}, err
+	}
+	to, err := mail.ParseAddress(corr.Address)
+	if err != nil {
+		return agenda.FrozenCopy{}, err
+	}
+	m := mail.Message{From: from, To: to, Subject: d.Config.Profile.Subject, Date: at}
+	if m.MessageID, err = mail.NewMessageID(d.opts.Rand, from.Domain()); err != nil {
+		return agenda.FrozenCopy{}, err
+	}
+	if r.entry.Name.Book == agenda.Kriptogram {
+		err = d.kriptogramParts(ctx, &m, r, c, corr, n.Text)
+	} else {
+		err = d.letterParts(&m, r, c, corr)
+	}
+	if err != nil {
+		return agenda.FrozenCopy{}, err
+	}
+	var sign mail.Signer
+	if r.key != nil {
+		sign = func(text io.Reader) ([]byte, string, error) { return crypto.SignText(r.key, text, at) }
+	}
+	w, err := d.Vault.NewObject()
+	if err != nil {
+		return agenda.FrozenCopy{}, err
+	}
+	defer w.Abort()
+	if err := mail.Compose(w, m, sign, d.opts.Rand); err != nil {
+		return agenda.FrozenCopy{}, err
+	}
+	sum, size, err := w.Commit()
+	if err != nil {
+		return agenda.FrozenCopy{}, err
+	}
+	if limit > 0 && size > limit {
+		return agenda.FrozenCopy{}, &Error{code: CodeTooLarge, Entry: r.entry.Name, Detail: fmt.Sprintf("%d %d", size, limit)}
+	}
+	return agenda.FrozenCopy{
+		Copy: c.Copy, MessageID: m.MessageID, Address: corr.Address,
+		Message: agenda.Object{SHA256: sum, Size: size, Media: mailMedia},
+	}, nil
+}
+
+func (d *Desk) kriptogramParts(ctx context.Context, m *mail.Message, r releasable, c agenda.Copy, corr agenda.Correspondent, number string) error {
+	var err error
+	m.Cover, err = d.kriptogramCover(signedtext.Cover{
+		Draft: signedtext.Sum(r.text), Number: number, At: m.Date,
+		From: signedtext.Party{Address: m.From.String(), Fingerprint: r.sender.Fingerprint},
+		To:   signedtext.Party{Address: m.To.String(), Fingerprint: corr.Fingerprint},
+		Copy: c.Copy, Of: len(r.entry.Copies), MessageID: m.MessageID,
+	}, r.dossier, corr.Unit)
+	if err != nil {
+		return err
+	}
+	m.Parts = []mail.Part{
+		{Name: signedtext.KriptogramFile, Media: "application/octet-stream", Open: func() (io.ReadCloser, error) {
+			return d.Vault.Open(r.draft.Kriptogram)
+		}},
+		bytesPart(signedtext.DraftFile, textMedia, r.text),
+		bytesPart(signedtext.ParafFile, "application/octet-stream", r.paraf),
+	}
+	if r.signature != nil {
+		m.Parts = append(m.Parts, bytesPart(signedtext.SignatureFile, "application/octet-stream", r.signature))
+	}
+	return nil
+}
+
+func (d *Desk) letterParts(m *mail.Message, r releasable, c agenda.Copy, corr agenda.Correspondent) error {
+	e := r.entry
+	var scans []signedtext.Scan
+	pages := e.Letter.Pages
+	for i, a := range e.Attachments {
+		name := scanName(e.Name, i)
+		scans = append(scans, signedtext.Scan{Name: name, Sum: a.Object.SHA256})
+		m.Parts = append(m.Parts, mail.Part{Name: name, Media: pdfMedia, Open: func() (io.ReadCloser, error) {
+			return d.Vault.Open(a.Object.SHA256)
+		}})
+		if e.Letter.Pages == 0 {
+			pages += a.Pages
+		}
+	}
+	var block *signedtext.LetterCover
+	if r.key != nil {
+		block = &signedtext.LetterCover{
+			Scans: scans, Entry: e.Name.Long(), At: m.Date,
+			From: signedtext.Party{Address: m.From.String(), Fingerprint: r.sender.Fingerprint},
+			To:   signedtext.Party{Address: m.To.String(), Fingerprint: corr.Fingerprint},
+			Copy: c.Copy, Of: len(e.Copies), MessageID: m.MessageID,
+		}
+	}
+	var err error
+	m.Cover, err = d.letterCover(block, e, c, corr.Unit, m.Date, pages)
+	return err
+}
+
+// scanName is the name under which a scan travels: S1-2026.pdf, S1-2026-2.pdf.
+func scanName(n agenda.Name, i int) string {
+	base := strings.ReplaceAll(n.Long(), "/", "-")
+	if i > 0 {
+		base = fmt.Sprintf("%s-%d", base, i+1)
+	}
+	return base + ".pdf"
+}
+
+func bytesPart(name, media string, data []byte) mail.Part {
+	return mail.Part{Name: name, Media: media, Open: func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(data)), nil
+	}}
+}
+
+// Readdress builds a new message for a copy that the server certainly
+// refused: the same correspondent, kriptogram and number, the address that
+// the correspondent has today.
+func (d *Desk) Readdress(ctx context.Context, name agenda.Name, copyNo int, reason string, s Secrets) (agenda.Entry, error) {
+	e, err := d.Book.Entry(ctx, name)
+	if err != nil {
+		return e, err
+	}
+	c, err := copyOf(e, copyNo)
+	if err != nil {
+		return e, err
+	}
+	if c.State != agenda.CopyRejected {
+		return e, &Error{code: CodeState, Entry: name, Detail: string(c.State)}
+	}
+	r := releasable{dossier: dossier{entry: e}}
+	if e.Name.Book == agenda.Kriptogram {
+		if r.dossier, err = d.fresh(ctx, e); err != nil {
+			return e, err
+		}
+		if r.signature, err = d.signatureOf(ctx, r.dossier); err != nil {
+			return e, err
+		}
+	}
+	if r.sender, err = d.Acting(ctx, Clerk(e.Name.Book)); err != nil {
+		return e, err
+	}
+	if r.head.Handle != "" {
+		if err := twoPeople(e.Name, r.sender, r.head); err != nil {
+			return e, err
+		}
+	}
+	if err := d.unlockSender(ctx, &r, s); err != nil {
+		return e, err
+	}
+	number := agenda.ProposedNumber{Text: e.Number}
+	f, err := d.freeze(ctx, r, c, &number, d.Now(), d.Config.Gateway.MaxSize)
+	if err != nil {
+		return e, err
+	}
+	ref := agenda.CopyRef{Entry: e.ID, Copy: copyNo}
+	if err := d.Book.Readdress(ctx, d.actor(r.sender.Handle), ref, f, reason); err != nil {
+		return e, err
+	}
+	return d.Book.EntryByID(ctx, e.ID)
+}
+
+// copyOf finds a copy of an entry by its number; 0 is the only copy.
+func copyOf(e agenda.Entry, n int) (agenda.Copy, error) {
+	if n == 0 && len(e.Copies) == 1 {
+		return e.Copies[0], nil
+	}
+	for _, c := range e.Copies {
+		if c.Copy == n {
+			return c, nil
+		}
+	}
+	return agenda.Copy{}, &Error{code: CodeNothing, Entry: e.Name, Field: "--copy", Detail: fmt.Sprint(len(e.Copies))}
+}
+
+// ReaddressChanged readdresses every copy of the entries that the server
+// certainly refused and whose correspondent has another address by now. It
+// returns the entries that it mended; the others are left as they are.
+func (d *Desk) ReaddressChanged(ctx context.Context, names []agenda.Name, reason string, s Secrets) ([]agenda.Name, error) {
+	var mended []agenda.Name
+	for _, n := range names {
+		e, err := d.Book.Entry(ctx, n)
+		if err != nil {
+			return mended, err
+		}
+		if e.State != agenda.StateReleased {
+			continue
+		}
+		for _, c := range e.Copies {
+			if c.State != agenda.CopyRejected || c.Correspondent == 0 {
+				continue
+			}
+			corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+			if err != nil {
+				return mended, err
+			}
+			if corr.Address == c.Address {
+				continue
+			}
+			if _, err := d.Readdress(ctx, n, c.Copy, reason, s); err != nil {
+				return mended, err
+			}
+			mended = append(mended, n)
+		}
+	}
+	return mended, nil
+}
+
+// Sendable lists the entries that only wait for `send`: signed kriptograms
+// and letters with their scan, oldest first.
+func (d *Desk) Sendable(ctx context.Context) ([]agenda.Name, error) {
+	list, err := d.Book.List(ctx, agenda.Filter{States: []agenda.State{agenda.StateSigned, agenda.StateAttached}})
+	var names []agenda.Name
+	for _, e := range list {
+		names = append(names, e.Name)
+	}
+	return names, err
+}

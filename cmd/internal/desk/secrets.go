@@ -1,0 +1,129 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sandi/agenda"
+	"sandi/crypto"
+)
+
+// KeyUse tells the owner of a key what it is wanted for.
+type KeyUse struct {
+	Officer agenda.Officer
+	Title   string // printed title, "Sandiman"
+	Purpose Purpose
+	Left    int // tries left when the last passphrase was wrong; 0 at the first
+}
+
+// Purpose is why a passphrase is asked.
+type Purpose string
+
+// The purposes.
+const (
+	ForParaf     Purpose = "paraf"
+	ForSignature Purpose = "signature"
+	ForReturn    Purpose = "return"
+	ForRead      Purpose = "read"
+	ForMessage   Purpose = "message"
+	ForOpen      Purpose = "open"
+	ForResend    Purpose = "resend"
+)
+
+// Secrets asks people for what only they know.
+type Secrets interface {
+	// Passphrase returns the passphrase of a key. The desk wipes the slice.
+	Passphrase(context.Context, KeyUse) ([]byte, error)
+	// MailPassword returns the password of the mailbox.
+	MailPassword(ctx context.Context, account string) (string, error)
+	// Tries is how often a wrong passphrase may be mended: three on a
+	// terminal, one elsewhere.
+	Tries() int
+}
+
+func (d *Desk) keyFile(handle string) string  { return d.path(keysFolder, handle+".key") }
+func (d *Desk) pathFile(handle string) string { return d.path(keysFolder, handle+".path") }
+
+// keyOf reads the locked key of an officer: from keys/, or from the medium
+// that the desk only remembers the path of.
+func (d *Desk) keyOf(o agenda.Officer) (*crypto.Key, error) {
+	if o.Fingerprint == "" {
+		return nil, &Error{code: CodeNoKey, Field: o.Handle}
+	}
+	file := d.keyFile(o.Handle)
+	data, err := readLimited(file, maxKeyFile)
+	if errors.Is(err, os.ErrNotExist) {
+		where, perr := os.ReadFile(d.pathFile(o.Handle))
+		if perr != nil {
+			return nil, &Error{code: CodeNoKey, Field: o.Handle}
+		}
+		file = strings.TrimSpace(string(where))
+		if data, err = readLimited(file, maxKeyFile); err != nil {
+			return nil, &Error{code: CodeKeyMedium, Field: o.Handle, Detail: file}
+		}
+	}
+	if err != nil {
+		return nil, &Error{code: CodeNoKey, Field: o.Handle, Err: err}
+	}
+	k, err := crypto.ParseKey(data)
+	clear(data)
+	if err != nil {
+		return nil, err
+	}
+	if string(k.Certificate().Fingerprint()) != o.Fingerprint {
+		return nil, &Error{code: CodeNoKey, Field: o.Handle, Detail: filepath.Base(file)}
+	}
+	return k, nil
+}
+
+// unlock returns the officer's key, unlocked once per process.
+func (d *Desk) unlock(ctx context.Context, o agenda.Officer, role agenda.Role, why Purpose, s Secrets) (*crypto.Key, error) {
+	if k := d.unlocked[crypto.Fingerprint(o.Fingerprint)]; k != nil {
+		return k, nil
+	}
+	k, err := d.keyOf(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := unlockKey(ctx, k, KeyUse{Officer: o, Title: title(o, role), Purpose: why}, s); err != nil {
+		return nil, err
+	}
+	d.unlocked[k.Certificate().Fingerprint()] = k
+	return k, nil
+}
+
+// unlockKey asks until the passphrase fits or the tries are used up.
+func unlockKey(ctx context.Context, k *crypto.Key, use KeyUse, s Secrets) error {
+	if !k.Locked() {
+		return nil
+	}
+	for try := 1; ; try++ {
+		pass, err := s.Passphrase(ctx, use)
+		if err != nil {
+			return err
+		}
+		err = k.Unlock(pass)
+		clear(pass)
+		if err == nil {
+			return nil
+		}
+		if coded(err) != "crypto.passphrase" {
+			return err
+		}
+		if use.Left = s.Tries() - try; use.Left <= 0 {
+			return &Error{code: CodePassphrase, Field: use.Officer.Handle}
+		}
+	}
+}
+
+// coded is the stable code of an error, "" when it has none.
+func coded(err error) string {
+	var c interface{ Code() string }
+	if errors.As(err, &c) {
+		return c.Code()
+	}
+	return ""
+}
