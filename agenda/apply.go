@@ -22,7 +22,7 @@ func newTable(name, keys, cols string) *table {
 var (
 	entryTable = newTable("entry", "id",
 		"book year serial class urgency state draft ordered once registered_at released_at sent_at "+
-			"number_year number_seq number template current last")
+			"number_year number_seq number template current last received_at")
 	copyTable = newTable("copy", "entry copy",
 		"kind correspondent state message message_id frozen settled_at box offset length last")
 	officerTable       = newTable("officer", "handle", "id fingerprint certificate current ended")
@@ -33,7 +33,21 @@ var (
 	openedTable    = newTable("opened", "seq", "manifest copy")
 	newestTable    = newTable("newest", "name", "seq")
 
-	indexTables = []*table{entryTable, copyTable, officerTable, roleTable, correspondentTable, applicantTable, openedTable, newestTable}
+	complaintTable = newTable("complaint", "id",
+		"year serial channel service received_at state answered_at passed_at closed_at last")
+	complaintStepTable = newTable("complaint_step", "seq", "complaint")
+	troubleTable       = newTable("trouble", "seq", "kind at until entry copy outcome")
+	explainedTable     = newTable("explained", "seq", "entry")
+	printedTable       = newTable("printed", "seq", "book year last sheet volume size")
+	pageTable          = newTable("page", "seq page", "code")
+	closedDayTable     = newTable("closed_day", "seq", "date")
+	receiptTable       = newTable("receipt", "seq", "entry copy kind action at object")
+
+	indexTables = []*table{
+		entryTable, copyTable, officerTable, roleTable, correspondentTable, applicantTable, openedTable, newestTable,
+		complaintTable, complaintStepTable, troubleTable, explainedTable, printedTable, pageTable, closedDayTable,
+		receiptTable,
+	}
 )
 
 // index is what apply writes to: the tables of the book, or the replay of
@@ -71,7 +85,7 @@ func apply(ix index, e *event) error {
 		}
 		err = ix.insert(entryTable, []any{e.seq},
 			e.get("book"), e.getInt("year"), e.getInt("serial"), e.get("class"), e.get("urgency"), string(e.to), int64(0), int64(0),
-			once, formatStamp(e.at), nil, nil, nil, nil, nil, nil, e.seq, e.seq)
+			once, formatStamp(e.at), nil, nil, nil, nil, nil, nil, e.seq, e.seq, optional(e.get("received")))
 		if err != nil {
 			return err
 		}
@@ -115,6 +129,22 @@ func apply(ix index, e *event) error {
 			return err
 		}
 		return ix.insert(openedTable, []any{e.seq}, manifest, e.getInt("copy"))
+	case "complaint.added", "complaint.answered", "complaint.passed", "complaint.closed":
+		return applyComplaint(ix, e)
+	case "receipt.noted":
+		return applyReceipt(ix, e)
+	case "entry.explained":
+		return ix.insert(explainedTable, []any{e.seq}, e.entry)
+	case "extract.printed":
+		return applyPrinted(ix, e)
+	case "day.closed":
+		if err := ix.insert(closedDayTable, []any{e.seq}, e.get("date")); err != nil {
+			return err
+		}
+		return applyPrinted(ix, e)
+	}
+	if err := applyTrouble(ix, e); err != nil {
+		return err
 	}
 	if strings.HasPrefix(e.typ.name, "copy.") {
 		return applyCopy(ix, e)
@@ -132,7 +162,8 @@ func applyEntry(ix index, e *event) error {
 	case "entry.ordered":
 		columns, values = columns+" ordered", append(values, int64(1))
 	case "entry.corrected":
-		columns, values = columns+" class urgency current", append(values, e.get("class"), e.get("urgency"), e.seq)
+		columns += " class urgency current received_at"
+		values = append(values, e.get("class"), e.get("urgency"), e.seq, optional(e.get("received")))
 	case "entry.drafted":
 		columns, values = columns+" draft", append(values, e.getInt("draft"))
 	case "entry.released":

@@ -56,6 +56,12 @@ type Book struct {
 	readers *sql.DB
 	writers *sql.DB
 
+	seats chan *reader // nil: not connected yet
+
+	line    sync.Mutex // guards the two below
+	queue   []*member  // transactions that wait for the writer
+	writing bool
+
 	mu     sync.Mutex // guards all below and the writer connection
 	conn   *sql.Conn  // nil when read-only
 	stmts  map[string]*sql.Stmt
@@ -203,7 +209,9 @@ func dsn(path string, readOnly bool) (string, error) {
 	u := url.URL{Scheme: "file", Path: absolute}
 	pragmas := fmt.Sprintf("?_pragma=busy_timeout(%d)", busyTimeout.Milliseconds())
 	if readOnly {
-		pragmas += "&mode=ro&_pragma=query_only(1)"
+		// Several readers at once, each with a cache of its own: a smaller one
+		// than SQLite's default keeps a long book within a small memory.
+		pragmas += "&mode=ro&_pragma=query_only(1)&_pragma=cache_size(-1000)"
 	} else {
 		pragmas += "&mode=rw&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)"
 	}
@@ -221,7 +229,10 @@ func connect(ctx context.Context, path string, o Options) (*Book, error) {
 	if o.TooFarAhead == nil {
 		o.TooFarAhead = tooFarAhead
 	}
-	b := &Book{path: path, options: o, stmts: map[string]*sql.Stmt{}, folded: -1}
+	b := &Book{path: path, options: o, stmts: map[string]*sql.Stmt{}, seats: make(chan *reader, maxReaders), folded: -1}
+	for range maxReaders {
+		b.seats <- nil
+	}
 	if !o.ReadOnly {
 		name, err := dsn(path, false)
 		if err != nil {
@@ -242,8 +253,8 @@ func connect(ctx context.Context, path string, o Options) (*Book, error) {
 	if b.readers, err = sql.Open("sqlite", name); err != nil {
 		return nil, errors.Join(storage(err), b.Close())
 	}
-	b.readers.SetMaxOpenConns(4)
-	b.readers.SetMaxIdleConns(4)
+	b.readers.SetMaxOpenConns(2 * maxReaders)
+	b.readers.SetMaxIdleConns(maxReaders)
 	return b, nil
 }
 
@@ -329,6 +340,12 @@ func (b *Book) Close() error {
 		errs = append(errs, s.Close())
 	}
 	b.stmts = map[string]*sql.Stmt{}
+	for range len(b.seats) {
+		if r := <-b.seats; r != nil {
+			errs = append(errs, r.close())
+		}
+		b.seats <- nil
+	}
 	if b.readers != nil {
 		errs = append(errs, b.readers.Close())
 	}

@@ -642,7 +642,10 @@ func TestCorrespondents(t *testing.T) {
 	if c, err = b.Correspondent(ctx, "jateng"); err != nil || c.State != Unconfirmed || c.ConfirmedBy != "" {
 		t.Errorf("%+v %v", c, err)
 	}
-	b.must(b.ConfirmCorrespondent(ctx, clerk, "jateng", "kasi", "tatap muka"))
+	if err := b.ConfirmCorrespondent(ctx, clerk, "jateng", fingerprint(998), "kasi", "tatap muka"); codeOf(err) != "agenda.fingerprint_changed" {
+		t.Errorf("another key is confirmed: %v", err)
+	}
+	b.must(b.ConfirmCorrespondent(ctx, clerk, "jateng", c.Fingerprint, "kasi", "tatap muka"))
 	if c, err = b.Correspondent(ctx, "jateng"); err != nil || c.State != Confirmed || c.ConfirmedVia != "tatap muka" {
 		t.Errorf("%+v %v", c, err)
 	}

@@ -374,20 +374,49 @@ func (b *Book) Claim(ctx context.Context, refs []CopyRef) ([]Claimed, error) {
 	return out, nil
 }
 
+const selectClaimed = `SELECT coalesce(e.number, ''), c.message, coalesce(o.size, 0), coalesce(c.message_id, ''), f.body, i.body
+ FROM copy c JOIN entry e ON e.id=c.entry LEFT JOIN object o ON o.sha256=c.message
+ LEFT JOIN text f ON f.seq=c.frozen LEFT JOIN text i ON i.seq=e.current WHERE c.entry=$1 AND c.copy=$2`
+
 func (u *update) claimed(ref CopyRef, t taken, attempt int) (Claimed, error) {
-	e, err := readEntry(u.ctx, u.b.conn, "WHERE e.id=$1", ref.Entry)
+	c := Claimed{CopyRef: ref, Attempt: attempt, Entry: t.name}
+	var message, frozen, image []byte
+	if err := u.row(selectClaimed, ref.Entry, ref.Copy).Scan(&c.Number, &message, &c.Size, &c.MessageID, &frozen, &image); err != nil {
+		return c, storage(err)
+	}
+	if len(message) != len(c.Message) {
+		return c, tampered("copy of an entry")
+	}
+	c.Message = Hash(message)
+	if c.Address = valueOf(frozen, "address."+strconv.Itoa(ref.Copy)); c.Address == "" {
+		c.Address = valueOf(frozen, "address")
+	}
+	if image == nil { // destroyed: the address is enough
+		return c, nil
+	}
+	lines, err := ParseLines(image)
 	if err != nil {
-		return Claimed{}, err
+		return c, tampered("text of an entry")
 	}
-	for _, c := range e.Copies {
-		if c.Copy == ref.Copy {
-			return Claimed{
-				CopyRef: ref, Attempt: attempt, Entry: t.name, Number: e.Number, Message: c.Message, Size: c.Size,
-				MessageID: c.MessageID, Address: c.Address, Handle: c.Handle,
-			}, nil
+	l := letterOf(lines)
+	if names := append(l.To, l.Cc...); ref.Copy <= len(names) {
+		c.Handle = names[ref.Copy-1]
+	}
+	return c, nil
+}
+
+// Unclaim gives back copies that were claimed and not tried: the attempt does
+// not count.
+func (b *Book) Unclaim(ctx context.Context, refs []CopyRef) error {
+	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+		for _, ref := range refs {
+			if err := u.exec("UPDATE outbox SET state='ready', attempt=attempt-1, next_at=NULL, since=$1 WHERE entry=$2 AND copy=$3 AND state='claimed'",
+				formatStamp(u.stamp), ref.Entry, ref.Copy); err != nil {
+				return err
+			}
 		}
-	}
-	return Claimed{}, tampered("copy of an entry")
+		return nil
+	})
 }
 
 // Arm puts "the whole body is out, the final dot is not" on disk before it
@@ -424,10 +453,20 @@ func (u *update) moveOutbox(query string, ref CopyRef, args ...any) error {
 	return nil
 }
 
-// Settle records the end of an attempt: accepted, rejected or doubt. The entry
-// is sent with its last copy.
+// Settle is [Book.Conclude] and reads the entry again.
 func (b *Book) Settle(ctx context.Context, a Actor, ref CopyRef, s Settlement) (Entry, error) {
-	return b.settle(ctx, a, ref, func(u *update, t taken, d delivery) error {
+	if err := b.Conclude(ctx, a, ref, s)(); err != nil {
+		return Entry{}, err
+	}
+	return b.EntryByID(ctx, ref.Entry)
+}
+
+// Conclude records the end of an attempt: accepted, rejected or doubt. The
+// entry is sent with its last copy. It returns before that is on disk; wait,
+// which must be called, returns when it is. Whatever the caller records after
+// Conclude has returned, such as an [Book.Arm], comes behind it or with it.
+func (b *Book) Conclude(ctx context.Context, a Actor, ref CopyRef, s Settlement) (wait func() error) {
+	return b.submit(ctx, a, onCopy(ref, func(u *update, t taken, d delivery) error {
 		if !allows(settlements, d.state, s.State) {
 			return &Error{code: "agenda.step_order", Entry: t.name, Copy: ref.Copy, State: State(d.state), Value: string(s.State)}
 		}
@@ -447,26 +486,17 @@ func (b *Book) Settle(ctx context.Context, a Actor, ref CopyRef, s Settlement) (
 			return err
 		}
 		return u.unqueue(ref)
-	})
+	}))
 }
 
-func (b *Book) settle(ctx context.Context, a Actor, ref CopyRef, fn func(u *update, t taken, d delivery) error) (Entry, error) {
-	var out Entry
-	err := b.update(ctx, a, func(u *update) error {
+func onCopy(ref CopyRef, fn func(u *update, t taken, d delivery) error) func(u *update) error {
+	return func(u *update) error {
 		d, t, err := u.delivery(ref)
 		if err != nil {
 			return err
 		}
-		if err := fn(u, t, d); err != nil {
-			return named(err, t.name)
-		}
-		out, err = wholeEntry(u.ctx, u.b.conn, ref.Entry)
-		return err
-	})
-	if err != nil {
-		return Entry{}, err
+		return named(fn(u, t, d), t.name)
 	}
-	return out, nil
 }
 
 // Resolve records an officer's decision on a copy. What may follow what:
@@ -478,7 +508,7 @@ func (b *Book) Resolve(ctx context.Context, a Actor, ref CopyRef, r Resolution) 
 			return Entry{}, err
 		}
 	}
-	return b.settle(ctx, a, ref, func(u *update, t taken, d delivery) error {
+	err := b.update(ctx, a, onCopy(ref, func(u *update, t taken, d delivery) error {
 		if !allows(resolutions, d.state, r.To) {
 			return &Error{code: "agenda.step_order", Entry: t.name, Copy: ref.Copy, State: State(d.state), Value: string(r.To)}
 		}
@@ -511,13 +541,17 @@ func (b *Book) Resolve(ctx context.Context, a Actor, ref CopyRef, r Resolution) 
 			return u.queue(ref, d.attempt)
 		}
 		return u.unqueue(ref)
-	})
+	}))
+	if err != nil {
+		return Entry{}, err
+	}
+	return b.EntryByID(ctx, ref.Entry)
 }
 
 // Readdress gives a certainly rejected copy a new address and a new frozen
 // message: same correspondent, same kriptogram and number.
 func (b *Book) Readdress(ctx context.Context, a Actor, ref CopyRef, c FrozenCopy, reason string) error {
-	_, err := b.settle(ctx, a, ref, func(u *update, t taken, d delivery) error {
+	return b.update(ctx, a, onCopy(ref, func(u *update, t taken, d delivery) error {
 		if d.state != CopyRejected {
 			return &Error{code: "agenda.step_order", Entry: t.name, Copy: ref.Copy, State: State(d.state), Value: string(CopyReady)}
 		}
@@ -543,6 +577,5 @@ func (b *Book) Readdress(ctx context.Context, a Actor, ref CopyRef, c FrozenCopy
 			return err
 		}
 		return u.queue(ref, d.attempt)
-	})
-	return err
+	}))
 }

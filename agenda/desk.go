@@ -13,36 +13,60 @@ import (
 // Archive records where the frozen messages of an entry lie in the box. The
 // box holds them before; a crash between leaves a tail without an event.
 func (b *Book) Archive(ctx context.Context, a Actor, id, last int64, r ArchiveRecord) error {
-	return b.step(ctx, a, id, last, StepArchive, func(u *update, t taken) error {
-		if r.Box == "" {
-			return missingField("box")
+	return b.ArchiveAll(ctx, a, []Archiving{{ID: id, Last: last, Record: r}})
+}
+
+// Archiving is one of several entries that are filed together.
+type Archiving struct {
+	ID, Last int64
+	Record   ArchiveRecord
+}
+
+// ArchiveAll records the filing of entries in one transaction: all or none.
+func (b *Book) ArchiveAll(ctx context.Context, a Actor, all []Archiving) error {
+	return b.update(ctx, a, func(u *update) error {
+		for _, r := range all {
+			t, err := u.take(r.ID, r.Last, StepArchive)
+			if err != nil {
+				return err
+			}
+			if err := u.archive(t, r.Record); err != nil {
+				return named(err, t.name)
+			}
 		}
-		var recorded bool
-		if err := u.row("SELECT EXISTS (SELECT 1 FROM copy WHERE entry=$1 AND box IS NOT NULL)", t.id).Scan(&recorded); err != nil {
+		return nil
+	})
+}
+
+func (u *update) archive(t taken, r ArchiveRecord) error {
+	if r.Box == "" {
+		return missingField("box")
+	}
+	var recorded bool
+	if err := u.row("SELECT EXISTS (SELECT 1 FROM copy WHERE entry=$1 AND box IS NOT NULL)", t.id).Scan(&recorded); err != nil {
+		return storage(err)
+	}
+	if recorded {
+		return t.refuse("")
+	}
+	copies := slices.Clone(r.Copies)
+	slices.SortFunc(copies, func(x, y ArchivedCopy) int { return x.Copy - y.Copy })
+	e := t.event("entry.archived", t.move.to).set("box", r.Box).set("place", r.Place)
+	for i, c := range copies {
+		if c.Offset < 0 || c.Length <= 0 || c.Copy < 1 || (i > 0 && copies[i-1].Copy == c.Copy) {
+			return invalid("copy", strconv.Itoa(c.Copy))
+		}
+		var known bool
+		if err := u.row("SELECT EXISTS (SELECT 1 FROM copy WHERE entry=$1 AND copy=$2)", t.id, c.Copy).Scan(&known); err != nil {
 			return storage(err)
 		}
-		if recorded {
-			return t.refuse("")
+		if !known {
+			return invalid("copy", strconv.Itoa(c.Copy))
 		}
-		copies := slices.Clone(r.Copies)
-		slices.SortFunc(copies, func(x, y ArchivedCopy) int { return x.Copy - y.Copy })
-		e := t.event("entry.archived", t.move.to).set("box", r.Box).set("place", r.Place)
-		for i, c := range copies {
-			if c.Offset < 0 || c.Length <= 0 || c.Copy < 1 || (i > 0 && copies[i-1].Copy == c.Copy) {
-				return invalid("copy", strconv.Itoa(c.Copy))
-			}
-			var known bool
-			if err := u.row("SELECT EXISTS (SELECT 1 FROM copy WHERE entry=$1 AND copy=$2)", t.id, c.Copy).Scan(&known); err != nil {
-				return storage(err)
-			}
-			if !known {
-				return invalid("copy", strconv.Itoa(c.Copy))
-			}
-			e.set("copy."+strconv.Itoa(c.Copy), strconv.FormatInt(c.Offset, 10)+" "+strconv.FormatInt(c.Length, 10))
-		}
-		_, err := u.append(e)
-		return err
-	})
+		e.set("copy."+strconv.Itoa(c.Copy), strconv.FormatInt(c.Offset, 10)+" "+strconv.FormatInt(c.Length, 10))
+	}
+	_, err := u.append(e)
+	return err
 }
 
 // BoxEnd is where the recorded messages of a box end, in octets: what lies
@@ -101,6 +125,10 @@ func (b *Book) RecordPrint(ctx context.Context, a Actor, p PrintRecord) error {
 			setInt("size", p.Size).set("root", p.Root.String())
 		for i, code := range p.Pages {
 			e.set("page."+strconv.Itoa(i+1), code)
+		}
+		if p.Sheet > 0 {
+			e.set("book", string(p.Book)).setInt("year", int64(p.Year)).setInt("last", int64(p.Last)).
+				setInt("sheet", int64(p.Sheet)).setInt("volume", int64(p.Volume))
 		}
 		_, err := u.append(e)
 		return err

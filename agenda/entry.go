@@ -454,6 +454,9 @@ type PrintRecord struct {
 	Size         int64
 	Root         Hash
 	Pages        []string // page codes
+	// Of a print to be bound; Sheet zero is none.
+	Book                      BookName
+	Year, Last, Sheet, Volume int
 }
 
 // OpenedRecord records a received kriptogram that was opened here.

@@ -46,6 +46,7 @@ var (
 	ErrStorage              = &Error{code: "agenda.storage"}
 	ErrUnconfirmed          = &Error{code: "agenda.unconfirmed"}
 	ErrClosedLetter         = &Error{code: "agenda.closed_letter"}
+	ErrComplaintClosed      = &Error{code: "agenda.complaint_closed"}
 )
 
 var phrases = map[string]string{
@@ -74,6 +75,7 @@ var phrases = map[string]string{
 	"agenda.storage":               "storage of the book",
 	"agenda.unconfirmed":           "key of the correspondent not confirmed",
 	"agenda.closed_letter":         "classified letter in the open path",
+	"agenda.complaint_closed":      "complaint closed",
 }
 
 // Code returns the stable code, such as "agenda.step_order".

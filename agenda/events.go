@@ -75,8 +75,16 @@ var eventSpecs = []struct{ name, keys string }{
 	{"copy.cancelled", copyKeys},
 	{"entry.archived", "box place*? copy.N?"},
 	{"report.made", "kind to object"},
-	{"extract.printed", "kind filter? rows size root page.N?"},
+	{"extract.printed", "kind filter? rows size root page.N? book? year? last? sheet? volume?"},
 	{"kriptogram.opened", "manifest kriptogram copy sender*? number*? verdicts"},
+	{"receipt.noted", "copy kind action matched object at? status? address*? remote*?"},
+	{"complaint.added", "year serial channel via? service? concerns? received? complainant* contact*? text*"},
+	{"complaint.answered", "complaint from to at? text*"},
+	{"complaint.passed", "complaint from to at? recipient* reason*"},
+	{"complaint.closed", "complaint from to at? solution*"},
+	{"entry.explained", "reason*"},
+	{"gateway.outage", "from until cause*?"},
+	{"day.closed", "date kriptogram surat numbers open size root page.N?"},
 }
 
 // headKeys come after the first line, before the keys of the type.

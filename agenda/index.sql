@@ -4,7 +4,7 @@ CREATE TABLE entry (
   class TEXT NOT NULL, urgency TEXT NOT NULL, state TEXT NOT NULL, draft INTEGER NOT NULL, ordered INTEGER NOT NULL,
   once BLOB UNIQUE, registered_at TEXT NOT NULL, released_at TEXT, sent_at TEXT,
   number_year INTEGER, number_seq INTEGER, number TEXT, template TEXT,
-  current INTEGER NOT NULL, last INTEGER NOT NULL,
+  current INTEGER NOT NULL, last INTEGER NOT NULL, received_at TEXT,
   UNIQUE (book, year, serial), UNIQUE (book, number_year, number_seq)
 ) STRICT;
 CREATE INDEX entry_open ON entry(state, id)
@@ -37,3 +37,34 @@ CREATE TABLE opened (
 CREATE INDEX opened_manifest ON opened(manifest, copy);
 -- the newest event of its kind: config, checkpoint
 CREATE TABLE newest (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
+CREATE TABLE complaint (
+  id INTEGER PRIMARY KEY, year INTEGER NOT NULL, serial INTEGER NOT NULL, channel TEXT NOT NULL, service TEXT,
+  received_at TEXT NOT NULL, state TEXT NOT NULL, answered_at TEXT, passed_at TEXT, closed_at TEXT, last INTEGER NOT NULL,
+  UNIQUE (year, serial)
+) STRICT;
+CREATE TABLE complaint_step (seq INTEGER PRIMARY KEY, complaint INTEGER NOT NULL) STRICT;
+CREATE INDEX complaint_steps ON complaint_step(complaint);
+-- what went wrong: copies refused or in doubt, drafts returned, outages
+CREATE TABLE trouble (
+  seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL, until TEXT,
+  entry INTEGER NOT NULL, copy INTEGER NOT NULL, outcome TEXT
+) STRICT;
+CREATE INDEX trouble_at ON trouble(at);
+CREATE TABLE explained (seq INTEGER PRIMARY KEY, entry INTEGER NOT NULL) STRICT;
+CREATE INDEX explained_entry ON explained(entry);
+-- bound sheets: how far a book was printed by continuation
+CREATE TABLE printed (
+  seq INTEGER PRIMARY KEY, book TEXT NOT NULL, year INTEGER NOT NULL, last INTEGER NOT NULL,
+  sheet INTEGER NOT NULL, volume INTEGER NOT NULL, size INTEGER NOT NULL
+) STRICT;
+CREATE TABLE page (seq INTEGER NOT NULL, page INTEGER NOT NULL, code TEXT NOT NULL, PRIMARY KEY (seq, page)) STRICT, WITHOUT ROWID;
+CREATE INDEX page_code ON page(code);
+CREATE TABLE closed_day (seq INTEGER PRIMARY KEY, date TEXT NOT NULL) STRICT;
+CREATE INDEX closed_date ON closed_day(date);
+-- what came back about a copy that left; the state of the copy does not change
+CREATE TABLE receipt (
+  seq INTEGER PRIMARY KEY, entry INTEGER NOT NULL, copy INTEGER NOT NULL, kind TEXT NOT NULL, action TEXT NOT NULL,
+  at TEXT NOT NULL, object BLOB NOT NULL
+) STRICT;
+CREATE INDEX receipt_copy ON receipt(entry, copy);
+CREATE INDEX receipt_at ON receipt(at);

@@ -2,6 +2,8 @@ package agenda
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -162,11 +164,15 @@ func (b *Book) ProposeNumber(ctx context.Context, t Template, n NumberFields) (P
 	}, nil
 }
 
-const selectNumbering = `SELECT coalesce(max(number_seq), 0), coalesce(max(template), '') FROM entry
- WHERE book='kriptogram' AND number_year=$1`
+// The template is locked for a year, so the newest number tells it.
+const selectNumbering = `SELECT number_seq, template FROM entry
+ WHERE book='kriptogram' AND number_year=$1 ORDER BY number_seq DESC LIMIT 1`
 
 func numbering(row scanner) (top int, template string, err error) {
 	err = row.Scan(&top, &template)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, "", nil
+	}
 	return top, template, storage(err)
 }
 
@@ -204,45 +210,70 @@ func (u *update) checkNumber(t taken, p *ProposedNumber) error {
 // is no longer the next number of today is agenda.number_taken; nothing is
 // used then.
 func (b *Book) Release(ctx context.Context, a Actor, id, last int64, r Release) error {
-	return b.step(ctx, a, id, last, StepRelease, func(u *update, t taken) error {
-		if err := u.checkNumber(t, r.Number); err != nil {
-			return err
-		}
-		var recipients int
-		if err := u.row("SELECT count(*) FROM copy WHERE entry=$1", t.id).Scan(&recipients); err != nil {
-			return storage(err)
-		}
-		copies := sortCopies(r.Copies)
-		if len(copies) != recipients {
-			return invalid("copy", strconv.Itoa(len(copies)))
-		}
-		e := t.event("entry.released", t.move.to)
-		if p := r.Number; p != nil {
-			e.set("number", p.Text).setInt("number-seq", int64(p.Seq)).setInt("number-year", int64(p.Year)).
-				set("template", p.Template)
-		}
-		for i, c := range copies {
-			if c.Copy != i+1 {
-				return invalid("copy", strconv.Itoa(c.Copy))
-			}
-			if err := u.freeze(c); err != nil {
+	return b.ReleaseAll(ctx, a, []Releasing{{ID: id, Last: last, Release: r}})
+}
+
+// Releasing is one of several entries that are released together.
+type Releasing struct {
+	ID, Last int64
+	Release  Release
+}
+
+// ReleaseAll releases entries in their order in one transaction: all or none.
+// Their numbers follow each other from the next one on.
+func (b *Book) ReleaseAll(ctx context.Context, a Actor, all []Releasing) error {
+	return b.update(ctx, a, func(u *update) error {
+		for _, r := range all {
+			t, err := u.take(r.ID, r.Last, StepRelease)
+			if err != nil {
 				return err
 			}
-			e.set("copy."+strconv.Itoa(c.Copy), frozenValue(c))
-		}
-		for _, c := range copies {
-			e.set("address."+strconv.Itoa(c.Copy), c.Address)
-		}
-		if _, err := u.append(e); err != nil {
-			return err
-		}
-		for _, c := range copies {
-			if err := u.queue(CopyRef{Entry: t.id, Copy: c.Copy}, 0); err != nil {
-				return err
+			if err := u.release(t, r.Release); err != nil {
+				return named(err, t.name)
 			}
 		}
 		return nil
 	})
+}
+
+func (u *update) release(t taken, r Release) error {
+	if err := u.checkNumber(t, r.Number); err != nil {
+		return err
+	}
+	var recipients int
+	if err := u.row("SELECT count(*) FROM copy WHERE entry=$1", t.id).Scan(&recipients); err != nil {
+		return storage(err)
+	}
+	copies := sortCopies(r.Copies)
+	if len(copies) != recipients {
+		return invalid("copy", strconv.Itoa(len(copies)))
+	}
+	e := t.event("entry.released", t.move.to)
+	if p := r.Number; p != nil {
+		e.set("number", p.Text).setInt("number-seq", int64(p.Seq)).setInt("number-year", int64(p.Year)).
+			set("template", p.Template)
+	}
+	for i, c := range copies {
+		if c.Copy != i+1 {
+			return invalid("copy", strconv.Itoa(c.Copy))
+		}
+		if err := u.freeze(c); err != nil {
+			return err
+		}
+		e.set("copy."+strconv.Itoa(c.Copy), frozenValue(c))
+	}
+	for _, c := range copies {
+		e.set("address."+strconv.Itoa(c.Copy), c.Address)
+	}
+	if _, err := u.append(e); err != nil {
+		return err
+	}
+	for _, c := range copies {
+		if err := u.queue(CopyRef{Entry: t.id, Copy: c.Copy}, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // freeze checks a message and keeps its digest.

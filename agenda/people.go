@@ -682,8 +682,9 @@ func (b *Book) ChangeCorrespondent(ctx context.Context, a Actor, c Correspondent
 }
 
 // ConfirmCorrespondent records that by heard the fingerprint over a channel
-// known to be the correspondent's.
-func (b *Book) ConfirmCorrespondent(ctx context.Context, a Actor, handle, by, channel string) error {
+// known to be the correspondent's. A pinned key with another fingerprint, such
+// as one that was replaced meanwhile, is agenda.fingerprint_changed.
+func (b *Book) ConfirmCorrespondent(ctx context.Context, a Actor, handle, fingerprint, by, channel string) error {
 	return b.update(ctx, a, func(u *update) error {
 		c, err := oneCorrespondent(u.ctx, u.b.conn, "p.handle=$1", handle)
 		if err != nil {
@@ -691,6 +692,9 @@ func (b *Book) ConfirmCorrespondent(ctx context.Context, a Actor, handle, by, ch
 		}
 		if c.Certificate.IsZero() {
 			return missingField("certificate")
+		}
+		if c.Fingerprint != fingerprint {
+			return &Error{code: "agenda.fingerprint_changed", Field: "fingerprint", Value: handle}
 		}
 		return u.confirm(handle, c.Fingerprint, by, channel)
 	})

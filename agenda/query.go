@@ -24,6 +24,7 @@ type Filter struct {
 	Class       Class
 	Text        string // every word begins a word of the entry
 	Names       []Name // in this order; a name not in the book is agenda.not_found
+	After       int    // serials above it
 	Limit       int
 	Newest      bool // newest first
 }
@@ -46,19 +47,83 @@ type YearCount struct{ Entries, Numbers int }
 
 // view runs fn on one snapshot of the book.
 func (b *Book) view(ctx context.Context, fn func(q querier) error) error {
-	tx, err := b.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return storage(err)
+	var r *reader
+	select {
+	case r = <-b.seats:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	err = fn(tx)
-	return errors.Join(err, ignoreDone(tx.Rollback()))
+	defer func() { b.seats <- r }()
+	if r == nil {
+		conn, err := b.readers.Conn(ctx)
+		if err != nil {
+			return storage(err)
+		}
+		r = &reader{conn: conn, stmts: map[string]*sql.Stmt{}}
+	}
+	_, err := r.conn.ExecContext(ctx, "BEGIN")
+	if err == nil {
+		err = fn(r)
+		if _, end := r.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); end == nil {
+			return err
+		}
+	}
+	// Nobody knows the state of this connection.
+	r.close()
+	r = nil
+	return storage(err)
 }
 
-func ignoreDone(err error) error {
-	if err == nil || errors.Is(err, sql.ErrTxDone) {
+// reader is a connection for reading, with statements that are prepared once:
+// parsing one costs more than most of them take to run. It serves one view at
+// a time.
+type reader struct {
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+const (
+	maxReaders  = 8  // views side by side
+	maxPrepared = 64 // statements a reader keeps; a filter makes many forms
+)
+
+func (r *reader) close() error {
+	var errs []error
+	for _, s := range r.stmts {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(append(errs, r.conn.Close())...)
+}
+
+// statement returns the prepared form of a query, nil where there is none: the
+// query itself then tells why.
+func (r *reader) statement(ctx context.Context, query string) *sql.Stmt {
+	s := r.stmts[query]
+	if s != nil || len(r.stmts) == maxPrepared {
+		return s
+	}
+	s, err := r.conn.PrepareContext(ctx, query)
+	if err != nil {
 		return nil
 	}
-	return storage(err)
+	r.stmts[query] = s
+	return s
+}
+
+// QueryContext runs a query of the snapshot.
+func (r *reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if s := r.statement(ctx, query); s != nil {
+		return s.QueryContext(ctx, args...)
+	}
+	return r.conn.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext runs a query of the snapshot that gives one row.
+func (r *reader) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if s := r.statement(ctx, query); s != nil {
+		return s.QueryRowContext(ctx, args...)
+	}
+	return r.conn.QueryRowContext(ctx, query, args...)
 }
 
 const selectEntry = `SELECT e.id, e.book, e.year, e.serial, e.class, e.urgency, e.state, e.draft, e.ordered,
@@ -182,33 +247,46 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-const selectCopies = `SELECT c.copy, c.kind, c.correspondent, c.state, c.message, c.message_id, c.settled_at,
+const selectCopies = `SELECT c.entry, c.copy, c.kind, c.correspondent, c.state, c.message, c.message_id, c.settled_at,
  c.box, c.offset, c.length, o.state, o.attempt, o.next_at, o.note, b.size, le.record, lt.body, ft.body
  FROM copy c LEFT JOIN outbox o ON o.entry = c.entry AND o.copy = c.copy
  LEFT JOIN object b ON b.sha256 = c.message
  LEFT JOIN event le ON le.seq = c.last LEFT JOIN text lt ON lt.seq = c.last LEFT JOIN text ft ON ft.seq = c.frozen
- WHERE c.entry = $1 ORDER BY c.copy`
+ WHERE c.entry BETWEEN $1 AND $2 ORDER BY c.entry, c.copy`
 
 // readCopies fills the copies of an entry whose letter is known.
 func readCopies(ctx context.Context, q querier, e *Entry) error {
-	rows, err := q.QueryContext(ctx, selectCopies, e.ID)
+	return readCopiesOf(ctx, q, e.ID, e.ID, func(int64) *Entry { return e })
+}
+
+// readCopiesOf fills the copies of the entries from first to last that of
+// returns; for the others it returns nil.
+func readCopiesOf(ctx context.Context, q querier, first, last int64, of func(id int64) *Entry) error {
+	rows, err := q.QueryContext(ctx, selectCopies, first, last)
 	if err != nil {
 		return storage(err)
 	}
 	defer rows.Close()
-	names := append(append([]string(nil), e.Letter.To...), e.Letter.Cc...)
 	for rows.Next() {
 		var c Copy
+		var entry int64
 		var state, id, settled, box, outState, next, note sql.NullString
 		var offset, length, attempt, size sql.NullInt64
 		var message, record, lastBody, frozenBody []byte
-		err := rows.Scan(&c.Copy, &c.Kind, &c.Correspondent, &state, &message, &id, &settled,
+		err := rows.Scan(&entry, &c.Copy, &c.Kind, &c.Correspondent, &state, &message, &id, &settled,
 			&box, &offset, &length, &outState, &attempt, &next, &note, &size, &record, &lastBody, &frozenBody)
 		if err != nil {
 			return storage(err)
 		}
-		if c.Copy >= 1 && c.Copy <= len(names) {
-			c.Handle = names[c.Copy-1]
+		e := of(entry)
+		if e == nil {
+			continue
+		}
+		switch to := len(e.Letter.To); {
+		case c.Copy >= 1 && c.Copy <= to:
+			c.Handle = e.Letter.To[c.Copy-1]
+		case c.Copy > to && c.Copy <= to+len(e.Letter.Cc):
+			c.Handle = e.Letter.Cc[c.Copy-to-1]
 		}
 		c.State, c.MessageID, c.SettledAt = CopyState(state.String), id.String, stampOf(settled.String)
 		c.Box, c.Offset, c.Length, c.Size = box.String, offset.Int64, length.Int64, size.Int64
@@ -298,6 +376,23 @@ func (b *Book) EntryByID(ctx context.Context, id int64) (Entry, error) {
 		return Entry{}, err
 	}
 	return e, nil
+}
+
+// Brief reads entries with their copies and without their records, in the
+// order of ids.
+func (b *Book) Brief(ctx context.Context, ids []int64) ([]Entry, error) {
+	out := make([]Entry, 0, len(ids))
+	err := b.view(ctx, func(q querier) error {
+		for _, id := range ids {
+			e, err := readEntry(ctx, q, "WHERE e.id=$1", id)
+			if err != nil {
+				return err
+			}
+			out = append(out, e)
+		}
+		return nil
+	})
+	return out, err
 }
 
 func wholeEntry(ctx context.Context, q querier, id int64) (Entry, error) {
@@ -486,6 +581,28 @@ func (b *Book) Object(ctx context.Context, h Hash) (Object, error) {
 	return readObject(ctx, b.readers, h)
 }
 
+// Objects reads the objects of a media type that lie in the book itself.
+func (b *Book) Objects(ctx context.Context, media string) ([]Object, error) {
+	rows, err := b.readers.QueryContext(ctx, "SELECT sha256, size, media, data FROM object WHERE media=$1 AND data IS NOT NULL ORDER BY id", media)
+	if err != nil {
+		return nil, storage(err)
+	}
+	defer rows.Close()
+	var all []Object
+	for rows.Next() {
+		var n nullObject
+		if err := rows.Scan(&n.sum, &n.size, &n.media, &n.data); err != nil {
+			return nil, storage(err)
+		}
+		o, err := n.object()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, storage(rows.Err())
+}
+
 // Referenced tells whether the book knows the object, so that the vault must
 // keep its bytes.
 func (b *Book) Referenced(ctx context.Context, h Hash) (bool, error) {
@@ -566,11 +683,16 @@ func (f Filter) conditions() (string, []any) {
 		args = append(args, value)
 		parts = append(parts, condition+"$"+strconv.Itoa(len(args)))
 	}
+	// The plus keeps SQLite on the ids, which give the order; by the index of
+	// the serials it would sort the rest of the book for every batch.
 	if f.Book != "" {
-		add("e.book=", string(f.Book))
+		add("+e.book=", string(f.Book))
 	}
 	if f.Year != 0 {
-		add("e.year=", f.Year)
+		add("+e.year=", f.Year)
+	}
+	if f.After > 0 {
+		add("e.serial>", f.After)
 	}
 	if !f.From.IsZero() {
 		add("e.registered_at>=", formatStamp(f.From))
@@ -622,10 +744,30 @@ func (b *Book) Each(ctx context.Context, f Filter, fn func(Entry) error) error {
 	if len(f.Names) > 0 {
 		return b.eachName(ctx, f.Names, conditions, args, give)
 	}
-	order, beyond, key := "ASC", ">", int64(-1)
-	if f.Newest {
-		order, beyond, key = "DESC", "<", int64(1)<<62
+	from, until := f.From, f.Until
+	if f.Year != 0 && from.IsZero() && until.IsZero() {
+		from = time.Date(f.Year, 1, 1, 0, 0, 0, 0, WIB)
+		until = from.AddDate(1, 0, 0)
 	}
+	period := Span{After: 1 << 62}
+	if !from.IsZero() || !until.IsZero() {
+		// Ids are found by halving; a day of a long book is not searched for.
+		var err error
+		if period, err = b.Span(ctx, from, until); err != nil {
+			return err
+		}
+	}
+	order, beyond, key := "ASC", ">", period.First-1
+	other, bound := "<", period.After
+	if f.Newest {
+		order, beyond, key = "DESC", "<", period.After
+		other, bound = ">=", period.First
+	}
+	args = append(args, bound)
+	if conditions != "" {
+		conditions += " AND "
+	}
+	conditions += "e.id" + other + "$" + strconv.Itoa(len(args))
 	if conditions != "" {
 		conditions += " AND "
 	}
@@ -706,14 +848,34 @@ func (b *Book) batch(ctx context.Context, where string, args []any) ([]Entry, er
 			return storage(err)
 		}
 		rows.Close()
-		for i := range out {
-			if err := readCopies(ctx, q, &out[i]); err != nil {
+		return readBatch(ctx, q, out)
+	})
+	return out, err
+}
+
+// readBatch fills the copies of entries in the order of their ids, rising or
+// falling: neighbours in one query, scattered ones one by one.
+func readBatch(ctx context.Context, q querier, list []Entry) error {
+	if len(list) == 0 {
+		return nil
+	}
+	first, last := list[0].ID, list[len(list)-1].ID
+	if first > last {
+		first, last = last, first
+	}
+	if last-first > 32*int64(len(list)) {
+		for i := range list {
+			if err := readCopies(ctx, q, &list[i]); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
-	return out, err
+	}
+	place := make(map[int64]*Entry, len(list))
+	for i := range list {
+		place[list[i].ID] = &list[i]
+	}
+	return readCopiesOf(ctx, q, first, last, func(id int64) *Entry { return place[id] })
 }
 
 // List collects what [Book.Each] gives.
@@ -742,4 +904,49 @@ func (b *Book) Counts(ctx context.Context, year int) (map[BookName]YearCount, er
 		return nil
 	})
 	return out, err
+}
+
+// AttachedTo lists the entries that have the object among their scans now:
+// where a scan already lies when it is to be attached to another letter.
+func (b *Book) AttachedTo(ctx context.Context, h Hash) ([]Name, error) {
+	var names []Name
+	err := b.view(ctx, func(q querier) error {
+		var known bool
+		// Almost always the object is new, and the log need not be searched.
+		err := q.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM object WHERE sha256=$1)", h[:]).Scan(&known)
+		if err != nil || !known {
+			return storage(err)
+		}
+		rows, err := q.QueryContext(ctx, `SELECT DISTINCT entry FROM event
+ WHERE entry IS NOT NULL AND instr(record, $1) > 0 AND instr(record, $2) > 0 ORDER BY entry`, []byte(h.String()), []byte("entry.attached"))
+		if err != nil {
+			return storage(err)
+		}
+		defer rows.Close()
+		var ids []int64
+		for rows.Next() {
+			var id int64
+			if err := rows.Scan(&id); err != nil {
+				return storage(err)
+			}
+			ids = append(ids, id)
+		}
+		if err := rows.Err(); err != nil {
+			return storage(err)
+		}
+		for _, id := range ids {
+			e, err := b.EntryByID(ctx, id)
+			if err != nil {
+				return err
+			}
+			for _, s := range e.Attachments {
+				if s.Object.SHA256 == h && e.State != StateVoid {
+					names = append(names, e.Name)
+					break
+				}
+			}
+		}
+		return nil
+	})
+	return names, err
 }

@@ -224,6 +224,18 @@ func (u *update) registeredOnce(once Hash) (Registered, error) {
 	return r, storage(err)
 }
 
+// Known tells whether a letter with the token was registered already, and as
+// which entry.
+func (b *Book) Known(ctx context.Context, token string) (Name, bool, error) {
+	var n Name
+	once := sha256.Sum256([]byte(token))
+	err := b.readers.QueryRowContext(ctx, "SELECT book, year, serial FROM entry WHERE once=$1", once[:]).Scan(&n.Book, &n.Year, &n.Serial)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Name{}, false, nil
+	}
+	return n, err == nil, storage(err)
+}
+
 // taken is the row of an entry that a step is taken on.
 type taken struct {
 	id      int64
@@ -444,6 +456,18 @@ func (b *Book) Void(ctx context.Context, a Actor, id, last int64, reason, author
  WHERE c.entry=$1 AND (c.state IN ('accepted', 'doubt', 'evidenced', 'handed') OR o.state IN ('claimed', 'armed'))`, t.id).Scan(&held)
 		if err != nil {
 			return storage(err)
+		}
+		// A copy that was once out of our hands, and was cancelled or reopened
+		// since, may be with its recipient all the same.
+		err = readEvents(u.ctx, u.b.conn, "WHERE e.entry=$1 ORDER BY e.seq", []any{t.id}, func(e *event) error {
+			switch e.typ.name {
+			case "copy.accepted", "copy.doubted", "copy.evidenced", "copy.handed":
+				held = int(e.getInt("copy"))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		if held != 0 {
 			return &Error{code: "agenda.void_refused", Entry: t.name, State: t.state, Copy: held}

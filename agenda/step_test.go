@@ -305,7 +305,7 @@ func TestDraftNeedsConfirmedKeys(t *testing.T) {
 	if !errors.As(err, &own) || own.Code() != "agenda.unconfirmed" || own.Value != "batang" {
 		t.Errorf("%+v", err)
 	}
-	b.must(b.ConfirmCorrespondent(t.Context(), clerk, "batang", "kasi", "telepon"))
+	b.must(b.ConfirmCorrespondent(t.Context(), clerk, "batang", c.Fingerprint, "kasi", "telepon"))
 	b.draft(e)
 	b.clean()
 }

@@ -36,52 +36,167 @@ type update struct {
 // update runs fn between BEGIN IMMEDIATE and COMMIT. An error of fn, or a
 // crash before COMMIT, leaves nothing. When COMMIT itself fails nobody can say
 // what the disk holds: the book then refuses every further write.
-func (b *Book) update(ctx context.Context, a Actor, fn func(u *update) error) (err error) {
-	if err := checkActor(a); err != nil {
-		return err
+//
+// Transactions that wait while another one is written share the next COMMIT:
+// one sync serves them all. Each still stands for itself behind a savepoint,
+// and none returns before the sync.
+func (b *Book) update(ctx context.Context, a Actor, fn func(u *update) error) error {
+	return b.submit(ctx, a, fn)()
+}
+
+// submit puts a transaction into the line and returns how to wait for it. One
+// that is submitted later is never written before it.
+func (b *Book) submit(ctx context.Context, a Actor, fn func(u *update) error) (wait func() error) {
+	m := &member{ctx: ctx, actor: a, fn: fn, turn: make(chan bool, 1)}
+	if m.err = checkActor(a); m.err != nil {
+		return func() error { return m.err }
 	}
+	b.line.Lock()
+	b.queue = append(b.queue, m)
+	if !b.writing {
+		b.writing = true
+		m.turn <- true
+	}
+	b.line.Unlock()
+	return func() error {
+		if <-m.turn {
+			b.serve()
+		}
+		return m.err
+	}
+}
+
+// member is a transaction that waits for the writer.
+type member struct {
+	ctx   context.Context
+	actor Actor
+	fn    func(u *update) error
+	err   error
+	turn  chan bool // true: write for all who wait; false: written
+}
+
+// maxGroup bounds what one COMMIT carries, so that a crash leaves little
+// undone and nobody waits long.
+const maxGroup = 64
+
+// serve writes those who wait, the caller among them, and hands the pen on.
+func (b *Book) serve() {
+	b.line.Lock()
+	group := b.queue[:min(len(b.queue), maxGroup)]
+	b.queue = b.queue[len(group):]
+	b.line.Unlock()
+
+	b.write(group)
+
+	b.line.Lock()
+	if len(b.queue) > 0 {
+		b.queue[0].turn <- true
+	} else {
+		b.queue, b.writing = nil, false
+	}
+	b.line.Unlock()
+	for _, m := range group[1:] {
+		m.turn <- false
+	}
+}
+
+// write makes one transaction of the group. What each is told stands in its
+// member.
+func (b *Book) write(group []*member) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := b.writable(group); err != nil {
+		for _, m := range group {
+			m.err = err
+		}
+		return
+	}
+	done := 0
+	for _, m := range group {
+		if m.err = m.ctx.Err(); m.err != nil {
+			continue
+		}
+		if m.err = b.enter(m, len(group) > 1); m.err == nil {
+			done++
+		}
+		if b.broken != nil {
+			break
+		}
+	}
+	ctx := context.WithoutCancel(group[0].ctx)
+	var err error
+	if done > 0 && b.broken == nil {
+		if _, err = b.conn.ExecContext(ctx, "COMMIT"); err == nil {
+			b.fold(ctx)
+			return
+		}
+		b.broken = storage(err)
+	}
+	if _, undo := b.conn.ExecContext(ctx, "ROLLBACK"); undo != nil && b.broken == nil {
+		b.broken = storage(undo)
+	}
+	for _, m := range group {
+		if b.broken != nil && m.err == nil {
+			m.err = b.broken
+		}
+	}
+}
+
+// writable begins the transaction. The wait for another process is the only
+// part worth interrupting.
+func (b *Book) writable(group []*member) error {
 	if b.options.ReadOnly || b.conn == nil {
 		return &Error{code: "agenda.readonly"}
 	}
 	if b.broken != nil {
 		return b.broken
 	}
+	ctx := group[0].ctx
+	if len(group) > 1 {
+		ctx = context.WithoutCancel(ctx)
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	u := &update{b: b, ctx: context.WithoutCancel(ctx), actor: a}
-	// The wait for another process is the only part worth interrupting.
 	if _, err := b.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		if ctx.Err() != nil {
 			// The cancel may have come after the lock: let it go either way.
-			_, _ = b.conn.ExecContext(u.ctx, "ROLLBACK")
+			_, _ = b.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		}
 		return storage(err)
 	}
-	defer func() {
-		if err == nil {
-			return
-		}
-		b.people = nil // it may name people of this transaction
-		if _, undo := b.conn.ExecContext(u.ctx, "ROLLBACK"); undo != nil && b.broken == nil {
-			b.broken = storage(undo)
-		}
-	}()
-	if err := u.begin(); err != nil {
-		return err
-	}
-	if err := fn(u); err != nil {
-		return err
-	}
-	if err := u.exec("COMMIT"); err != nil {
-		b.broken = err
-		return err
-	}
-	b.edge, b.last, b.people = u.edge, u.stamp, u.people
-	b.fold(u.ctx)
 	return nil
+}
+
+// enter runs one member. Its edge, stamp and people become the book's at once,
+// since the next member builds on them; only a failed COMMIT would make them
+// wrong, and then the book writes no more.
+func (b *Book) enter(m *member, shared bool) error {
+	u := &update{b: b, ctx: context.WithoutCancel(m.ctx), actor: m.actor}
+	if shared {
+		if err := u.run("SAVEPOINT member"); err != nil {
+			b.broken = err
+			return err
+		}
+	}
+	err := u.begin()
+	if err == nil {
+		err = m.fn(u)
+	}
+	if err == nil {
+		b.edge, b.last, b.people = u.edge, u.stamp, u.people
+	} else {
+		b.people = nil // it may name people of this member
+	}
+	if shared {
+		if err != nil {
+			b.broken = u.run("ROLLBACK TO member")
+		}
+		if b.broken == nil {
+			b.broken = u.run("RELEASE member")
+		}
+	}
+	return err
 }
 
 func checkActor(a Actor) error {
@@ -90,6 +205,10 @@ func checkActor(a Actor) error {
 	}
 	return checkHandle("actor", a.Handle)
 }
+
+// ValidHandle tells whether the book takes s as the handle of an officer, an
+// applicant or a correspondent.
+func ValidHandle(s string) bool { return checkHandle("handle", s) == nil }
 
 // checkHandle allows lower-case letters, digits, ".", "_" and "-", not at the
 // front.
@@ -210,6 +329,16 @@ func (u *update) statement(query string) (*sql.Stmt, error) {
 	}
 	u.b.stmts[query] = s
 	return s, nil
+}
+
+// run runs a statement without arguments and keeps it.
+func (u *update) run(query string) error {
+	s, err := u.statement(query)
+	if err != nil {
+		return err
+	}
+	_, err = s.ExecContext(u.ctx)
+	return storage(err)
 }
 
 // exec runs a statement; without arguments it may be a script and is not kept.

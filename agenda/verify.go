@@ -516,6 +516,15 @@ func (v *verifier) schema() error {
 			v.problem("schema", -1, "%s", name)
 		}
 	}
+	// The mark lifts the guards against deleting; it lives within one
+	// transaction only.
+	var open bool
+	if err := v.q.QueryRowContext(v.ctx, "SELECT EXISTS (SELECT 1 FROM meta WHERE name='destroying')").Scan(&open); err != nil {
+		return storage(err)
+	}
+	if open {
+		v.problem("schema", -1, "mark of a destruction")
+	}
 	return nil
 }
 

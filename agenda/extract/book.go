@@ -154,8 +154,10 @@ func Book(w io.Writer, s BookSheet) (Printed, error) {
 		b.grow()
 		// A row counts for the page on which it begins.
 		t.settle(b.lines, tail)
-		here.Entries++
-		here.Numbers += r.Numbers
+		if !r.Again {
+			here.Entries++
+			here.Numbers += r.Numbers
+		}
 		t.row(b, tail)
 	}
 	for r, err := range s.Rows {

@@ -41,6 +41,9 @@ func Month(t time.Time) string {
 	return fmt.Sprintf("%s %d", months[m-1], y)
 }
 
+// MonthName writes "November".
+func MonthName(t time.Time) string { return months[t.In(wib).Month()-1] }
+
 // DayDate writes "Senin, 23 November 2026".
 func DayDate(t time.Time) string { return Day(t) + ", " + Date(t) }
 

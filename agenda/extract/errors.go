@@ -17,6 +17,7 @@ const (
 	CodeEmblem  = "extract.emblem"  // an emblem that is not a PNG or JPEG picture
 	CodeNote    = "extract.note"    // a checkpoint note too long for a QR code
 	CodeDrawing = "extract.drawing" // the PDF library refused
+	CodePicture = "extract.picture" // a scan that is no readable picture
 )
 
 // Code returns the stable code of the error.

@@ -82,10 +82,11 @@ func (p Page) half(title string) (form, error) {
 // sheet draws on pages from top to bottom; y is the place of the next line.
 type sheet struct {
 	form
-	page   Page
-	pdf    *fpdf.Fpdf
+	page Page
+	*canvas
 	y      float64
-	style  style
+	ink    string  // colour of the text
+	emblem float64 // width by height
 	digest hash.Hash
 	codes  []string
 	note   bool  // a QR code of the checkpoint note is on the foot
@@ -93,9 +94,42 @@ type sheet struct {
 	starts []int // first pages of the sheets
 }
 
-const fontName = "f"
+const (
+	fontName = "f"
+	black    = "0 g"
+)
 
 func newSheet(p Page, f form) (*sheet, error) {
+	s := &sheet{form: f, page: p, ink: black, note: p.Checkpoint != "" && !f.plain, opens: true}
+	if len(p.Office.Emblem) > 0 {
+		shape, _, err := image.DecodeConfig(bytes.NewReader(p.Office.Emblem))
+		if err != nil || shape.Width < 1 || shape.Height < 1 {
+			return nil, errEmblem
+		}
+		s.emblem = float64(shape.Width) / float64(shape.Height)
+	}
+	s.canvas = newCanvas(func() (*fpdf.Fpdf, error) { return library(p, f, s.note) })
+	return s, nil
+}
+
+// library prepares what the pages have in common: fonts, emblem, QR code. It
+// takes longer than drawing the page of a day and runs beside it.
+func library(p Page, f form, note bool) (*fpdf.Fpdf, error) {
+	type drawn struct {
+		code image.Image
+		err  error
+	}
+	encoded := make(chan drawn, 1)
+	if note {
+		go func() { // as long as the fonts take
+			code, err := qr.Encode(p.Checkpoint, qr.L, qr.Unicode)
+			if err != nil {
+				encoded <- drawn{err: err}
+				return
+			}
+			encoded <- drawn{code: quiet(code)}
+		}()
+	}
 	pdf := fpdf.NewCustom(&fpdf.InitType{
 		OrientationStr: "P", UnitStr: "mm",
 		Size: fpdf.SizeType{Wd: f.width, Ht: f.height},
@@ -115,14 +149,12 @@ func newSheet(p Page, f form) (*sheet, error) {
 	pdf.SetLang("id-ID")
 	pdf.AddUTF8FontFromBytes(fontName, "", regular().data)
 	pdf.AddUTF8FontFromBytes(fontName, "B", bold().data)
-
-	s := &sheet{form: f, page: p, pdf: pdf, note: p.Checkpoint != "" && !f.plain, opens: true}
-	if s.note {
-		code, err := qr.Encode(p.Checkpoint, qr.L, qr.Unicode)
-		if err != nil {
+	if note {
+		d := <-encoded
+		if d.err != nil {
 			return nil, &Error{code: CodeNote, Field: "checkpoint note too long"}
 		}
-		if err := s.register("qr", quiet(code)); err != nil {
+		if err := register(pdf, "qr", d.code); err != nil {
 			return nil, err
 		}
 	}
@@ -131,22 +163,22 @@ func newSheet(p Page, f form) (*sheet, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.register("emblem", picture); err != nil {
+		if err := register(pdf, "emblem", picture); err != nil {
 			return nil, err
 		}
 	}
-	return s, pdf.Error()
+	return pdf, pdf.Error()
 }
 
 // register makes a picture known under a name, always as a plain PNG: the PDF
 // library knows few kinds.
-func (s *sheet) register(name string, picture image.Image) error {
+func register(pdf *fpdf.Fpdf, name string, picture image.Image) error {
 	var b bytes.Buffer
 	if err := png.Encode(&b, picture); err != nil {
 		return &Error{code: CodeDrawing, Field: "picture " + name}
 	}
-	s.pdf.RegisterImageOptionsReader(name, fpdf.ImageOptions{ImageType: "PNG"}, &b)
-	if err := s.pdf.Error(); err != nil {
+	pdf.RegisterImageOptionsReader(name, fpdf.ImageOptions{ImageType: "PNG"}, &b)
+	if err := pdf.Error(); err != nil {
 		return &Error{code: CodeDrawing, Field: "picture " + name}
 	}
 	return nil
@@ -155,15 +187,16 @@ func (s *sheet) register(name string, picture image.Image) error {
 // maxEmblem bounds an emblem, in pixels a side, before it is unpacked.
 const maxEmblem = 4096
 
+var errEmblem = &Error{code: CodeEmblem, Field: "emblem not readable"}
+
 func decodeEmblem(data []byte) (image.Image, error) {
-	bad := &Error{code: CodeEmblem, Field: "emblem not readable"}
 	config, _, err := image.DecodeConfig(bytes.NewReader(data))
 	if err != nil || config.Width > maxEmblem || config.Height > maxEmblem || config.Width < 1 || config.Height < 1 {
-		return nil, bad
+		return nil, errEmblem
 	}
 	picture, _, err := image.Decode(bytes.NewReader(data))
 	if err != nil {
-		return nil, bad
+		return nil, errEmblem
 	}
 	out := image.NewNRGBA(image.Rect(0, 0, config.Width, config.Height))
 	draw.Draw(out, out.Bounds(), picture, picture.Bounds().Min, draw.Src)
@@ -190,26 +223,12 @@ func (s *sheet) textWidth() float64 { return s.width - s.left - s.right }
 // limit is the lowest y that the text may reach.
 func (s *sheet) limit() float64 { return s.height - s.bottom }
 
-func (s *sheet) pages() int { return s.pdf.PageCount() }
-
-func (s *sheet) setStyle(st style) {
-	if st == s.style {
-		return
-	}
-	s.style = st
-	weight := ""
-	if st.bold {
-		weight = "B"
-	}
-	s.pdf.SetFont(fontName, weight, st.size)
-}
+func (s *sheet) pages() int { return len(s.done) }
 
 // addPage ends the page and begins the next one below its marks.
 func (s *sheet) addPage() {
-	s.endPage()
-	s.pdf.AddPage()
-	s.style = style{}
-	s.pdf.SetLineWidth(0.2)
+	s.foot()
+	s.canvas.addPage(s.width, s.height)
 	s.digest = sha256.New()
 	io.WriteString(s.digest, "sandi-halaman/1\n")
 	first := s.opens
@@ -239,15 +258,14 @@ func isRed(classification string) bool {
 }
 
 func (s *sheet) red(on bool) {
+	s.ink = black
 	if on {
-		s.pdf.SetTextColor(190, 0, 0)
-	} else {
-		s.pdf.SetTextColor(0, 0, 0)
+		s.ink = ".75 0 0 rg"
 	}
 }
 
-// endPage draws the foot, except the page number, which needs the total.
-func (s *sheet) endPage() {
+// foot draws the foot, except the page number, which needs the total.
+func (s *sheet) foot() {
 	if s.pages() == 0 {
 		return
 	}
@@ -268,7 +286,7 @@ func (s *sheet) endPage() {
 		s.text(s.left, y, "Kode keutuhan buku: "+groups(hex.EncodeToString(sum[:8])), small)
 		y += step
 		side := s.codeSide()
-		s.pdf.ImageOptions("qr", s.width-s.right-side, s.limit()+1.2, side, side, false, fpdf.ImageOptions{}, 0, "")
+		s.picture("qr", s.width-s.right-side, s.limit()+1.2, side, side)
 	}
 	if s.page.PageCodes {
 		s.text(s.left, y, "Kode halaman: "+groups(code), small)
@@ -303,7 +321,7 @@ func groups(code string) string {
 // finish numbers the pages and writes the file. Nothing reaches w before the
 // file is whole.
 func (s *sheet) finish(w io.Writer) (Printed, error) {
-	s.endPage()
+	s.foot()
 	n := s.pages()
 	if !s.plain {
 		x, width := s.left, s.textWidth()
@@ -317,18 +335,16 @@ func (s *sheet) finish(w io.Writer) (Printed, error) {
 				end = s.starts[i+1]
 			}
 			for at := start; at < end; at++ {
-				s.pdf.SetPage(at)
-				s.style = style{}
-				s.align(x, width, s.limit()+5.5, "R", fmt.Sprintf("Halaman %d dari %d", at-start+1, end-start), small)
+				s.add(at-1, func() {
+					s.align(x, width, s.limit()+5.5, "R", fmt.Sprintf("Halaman %d dari %d", at-start+1, end-start), small)
+					if s.page.FirstSheet > 0 {
+						s.align(x, width, s.limit()+5.5+small.lead(), "R", fmt.Sprintf("Lembar ke-%d", s.page.FirstSheet+at-1), small)
+					}
+				})
 			}
 		}
-		s.pdf.SetPage(n)
 	}
-	s.pdf.Close()
-	if err := s.pdf.Error(); err != nil {
-		return Printed{}, &Error{code: CodeDrawing, Field: "PDF", Value: err.Error()}
-	}
-	if err := s.pdf.Output(w); err != nil {
+	if err := s.write(w); err != nil {
 		return Printed{}, err
 	}
 	printed := Printed{Pages: n, Codes: s.codes}
@@ -357,8 +373,7 @@ func (s *sheet) draw(kind string, x, base float64, text string, st style) {
 		return
 	}
 	text = drawable(text)
-	s.setStyle(st)
-	s.pdf.Text(x, base, text)
+	s.canvas.text(x, base, text, st, s.ink)
 	s.record(kind, text)
 }
 
@@ -396,15 +411,11 @@ func (s *sheet) para(x, width float64, align, text string, st style) {
 }
 
 func (s *sheet) rule(x1, y1, x2, y2, width float64) {
-	if s.pdf.GetLineWidth() != width {
-		s.pdf.SetLineWidth(width)
-	}
-	s.pdf.Line(x1, y1, x2, y2)
+	s.canvas.rule(x1, y1, x2, y2, width)
 }
 
 func (s *sheet) box(x, y, w, h float64) {
-	s.pdf.SetLineWidth(0.25)
-	s.pdf.Rect(x, y, w, h, "D")
+	s.canvas.box(x, y, w, h, 0.25)
 }
 
 // letterhead draws the kop with its double rule. scale shrinks it for half
@@ -418,14 +429,13 @@ func (s *sheet) letterhead(scale float64) {
 	x, width := s.left, s.textWidth()
 	side := 20 * scale
 	if len(o.Emblem) > 0 {
-		info := s.pdf.GetImageInfo("emblem")
 		w, h := side, side
-		if ratio := info.Width() / info.Height(); ratio > 1 {
+		if ratio := s.emblem; ratio > 1 {
 			h = side / ratio
 		} else {
 			w = side * ratio
 		}
-		s.pdf.ImageOptions("emblem", s.left+(side-w)/2, top+(side-h)/2, w, h, false, fpdf.ImageOptions{}, 0, "")
+		s.picture("emblem", s.left+(side-w)/2, top+(side-h)/2, w, h)
 		// The words stay in the middle of the sheet: room on both sides.
 		x, width = x+side+2, width-2*(side+2)
 	}
@@ -507,17 +517,21 @@ func signatureFoot(b Signature, width float64, st style) []string {
 // signatures draws a block at the left and one at the right, titles and names
 // at equal heights.
 func (s *sheet) signatures(left, right Signature, st style) {
+	s.signaturesAt(st, []float64{s.left, s.left + s.textWidth() - s.signatureWidth()}, left, right)
+}
+
+// signaturesAt draws blocks side by side at the given left edges.
+func (s *sheet) signaturesAt(st style, xs []float64, blocks ...Signature) {
 	width := s.signatureWidth()
 	top := s.y
-	heads := max(len(signatureHead(left, width, st)), len(signatureHead(right, width, st)))
-	for i, b := range []Signature{left, right} {
-		x := s.left
-		if i == 1 {
-			x = s.left + s.textWidth() - width
-		}
+	heads := 0
+	for _, b := range blocks {
+		heads = max(heads, len(signatureHead(b, width, st)))
+	}
+	for i, b := range blocks {
 		head, foot := signatureHead(b, width, st), signatureFoot(b, width, st)
 		for n, line := range head {
-			s.text(x, top+float64(n)*st.lead()+st.rise(), line, st)
+			s.text(xs[i], top+float64(n)*st.lead()+st.rise(), line, st)
 		}
 		named := len(foot)
 		if b.Rank != "" {
@@ -528,8 +542,8 @@ func (s *sheet) signatures(left, right Signature, st style) {
 		}
 		for n, line := range foot {
 			weight := style{st.size, n < named && b.Name != ""}
-			s.text(x, top+float64(heads+signatureBlank+n)*st.lead()+st.rise(), line, weight)
+			s.text(xs[i], top+float64(heads+signatureBlank+n)*st.lead()+st.rise(), line, weight)
 		}
 	}
-	s.y = top + s.signatureSpace(st, left, right)
+	s.y = top + s.signatureSpace(st, blocks...)
 }

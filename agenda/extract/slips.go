@@ -177,7 +177,7 @@ func (s *sheet) cuts(left, top float64, columns, rows int) {
 	if columns*rows == 1 {
 		return
 	}
-	s.pdf.SetDashPattern([]float64{1.5, 1.5}, 0)
+	s.dash(1.5)
 	right, bottom := left+float64(columns)*slipWidth, top+float64(rows)*slipHeight
 	for i := range columns + 1 {
 		x := left + float64(i)*slipWidth
@@ -187,7 +187,7 @@ func (s *sheet) cuts(left, top float64, columns, rows int) {
 		y := top + float64(i)*slipHeight
 		s.rule(left, y, right, y, 0.1)
 	}
-	s.pdf.SetDashPattern(nil, 0)
+	s.dash(0)
 }
 
 func (s *sheet) slip(x, y float64, p slipPart) {

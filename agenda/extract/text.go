@@ -112,14 +112,17 @@ func BookText(w io.Writer, s BookSheet) error {
 		width = max(width, utf8.RuneCountInString(visible(unhyphenated(c.Head))))
 	}
 	width = min(width, 30)
-	total := s.Carried
+	total, none := s.Carried, true
 	t.rule("=")
 	for r, err := range s.Rows {
 		if err != nil {
 			return err
 		}
-		total.Entries++
-		total.Numbers += r.Numbers
+		none = false
+		if !r.Again {
+			total.Entries++
+			total.Numbers += r.Numbers
+		}
 		if r.Void {
 			t.line("DIBATALKAN")
 		}
@@ -143,7 +146,7 @@ func BookText(w io.Writer, s BookSheet) error {
 		}
 		t.rule("-")
 	}
-	if total.Entries == s.Carried.Entries {
+	if none {
 		t.centered("Nihil")
 		t.rule("-")
 	}

@@ -32,6 +32,7 @@ type Page struct {
 	PrintedAt  time.Time     // decides every date in the file; never the clock of the machine
 	Checkpoint string        // the signed checkpoint note, for sheets that stay in the office; "" for all others
 	PageCodes  bool          // print a page code on the foot of every page
+	FirstSheet int           // number of the first page in a bound book; 0 prints none
 	Done       func(Printed) // called once after the file was written without error; may be nil
 }
 
@@ -78,6 +79,7 @@ type Row struct {
 	Sub     []SubRow
 	Void    bool // struck through, except the column keterangan, which says why
 	Numbers int  // kriptogram numbers given in this row, for the totals
+	Again   bool // stands on earlier sheets already: printed for what changed, not counted
 }
 
 // SubRow is what a book says about one addressee of an entry.

@@ -1,0 +1,211 @@
+package agenda
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Receipt is what came back about a copy after the gateway took it: a delivery
+// notice, a reading notice, or an answer of the addressee. It never changes
+// the state of the copy: taken by the gateway and received are two things.
+type Receipt struct {
+	Seq     int64 // filled on reading
+	Ref     CopyRef
+	Kind    ReceiptKind
+	Action  string // dsn: delivered relayed delayed failed expanded; mdn: displayed processed …; reply: answered
+	Status  string // RFC 3463, such as 5.1.1
+	Matched string // by: envid, message-id, number
+	At      time.Time
+	Address string // of the addressee, as the notice has it
+	Remote  string // who reports
+	Object  Object // the notice itself, with its bytes or in the vault
+	NotedAt time.Time
+}
+
+// ReceiptKind is the form of a receipt.
+type ReceiptKind string
+
+// The kinds of receipt.
+const (
+	ReceiptDSN   ReceiptKind = "dsn"   // delivery status notification (RFC 3464)
+	ReceiptMDN   ReceiptKind = "mdn"   // message disposition notification (RFC 8098)
+	ReceiptReply ReceiptKind = "reply" // answer of a person
+)
+
+// The ways by which a receipt is matched to a copy, the surest first.
+const (
+	MatchedEnvelope = "envid"
+	MatchedMessage  = "message-id"
+	MatchedNumber   = "number"
+)
+
+// Arrived tells whether the receipt says that the message is with the
+// addressee. A relay says only that it went on.
+func (r Receipt) Arrived() bool {
+	switch r.Kind {
+	case ReceiptDSN:
+		return r.Action == "delivered"
+	case ReceiptMDN:
+		return r.Action != "failed" && r.Action != "deleted"
+	}
+	return true
+}
+
+// Failed tells whether the receipt says that the message did not arrive.
+func (r Receipt) Failed() bool { return r.Kind == ReceiptDSN && r.Action == "failed" }
+
+// NoteReceipt records a receipt once: the same notice about the same copy a
+// second time is found to be known and changes nothing.
+func (b *Book) NoteReceipt(ctx context.Context, a Actor, r Receipt) (known bool, err error) {
+	if !slices.Contains([]ReceiptKind{ReceiptDSN, ReceiptMDN, ReceiptReply}, r.Kind) {
+		return false, invalid("kind", string(r.Kind))
+	}
+	if r.Action == "" || strings.ContainsFunc(r.Action, func(c rune) bool { return c < 'a' || c > 'z' }) {
+		return false, invalid("action", r.Action)
+	}
+	if !slices.Contains([]string{MatchedEnvelope, MatchedMessage, MatchedNumber}, r.Matched) {
+		return false, invalid("matched", r.Matched)
+	}
+	if r.Object.IsZero() {
+		return false, missingField("object")
+	}
+	for key, value := range map[string]string{"address": r.Address, "remote": r.Remote, "status": r.Status} {
+		if err := checkText(key, value); err != nil {
+			return false, err
+		}
+	}
+	err = b.update(ctx, a, func(u *update) error {
+		if err := u.row("SELECT EXISTS (SELECT 1 FROM receipt WHERE entry=$1 AND copy=$2 AND object=$3)",
+			r.Ref.Entry, r.Ref.Copy, r.Object.SHA256[:]).Scan(&known); err != nil || known {
+			return storage(err)
+		}
+		var there bool
+		if err := u.row("SELECT EXISTS (SELECT 1 FROM copy WHERE entry=$1 AND copy=$2 AND state IS NOT NULL)",
+			r.Ref.Entry, r.Ref.Copy).Scan(&there); err != nil {
+			return storage(err)
+		}
+		if !there {
+			return &Error{code: "agenda.not_found", Copy: r.Ref.Copy, Field: "copy"}
+		}
+		if err := u.putObject(r.Object); err != nil {
+			return err
+		}
+		e := newEvent("receipt.noted").on(r.Ref.Entry, "", "").setInt("copy", int64(r.Ref.Copy)).set("kind", string(r.Kind)).
+			set("action", r.Action).set("matched", r.Matched).setHash("object", r.Object.SHA256).setTime("at", r.At).
+			set("status", r.Status).set("address", r.Address).set("remote", r.Remote)
+		_, err := u.append(e)
+		return err
+	})
+	return known, err
+}
+
+func applyReceipt(ix index, e *event) error {
+	object := e.getHash("object")
+	return ix.insert(receiptTable, []any{e.seq}, e.entry, e.getInt("copy"), e.get("kind"), e.get("action"), settledAt(e), object[:])
+}
+
+// Receipts returns what came back about the copies of an entry, oldest first.
+func (b *Book) Receipts(ctx context.Context, entry int64) ([]Receipt, error) {
+	return b.receipts(ctx, "WHERE r.entry=$1 ORDER BY r.seq", entry)
+}
+
+// ReceiptsBetween returns the receipts dated in a time, for the delivery book.
+func (b *Book) ReceiptsBetween(ctx context.Context, from, until time.Time) ([]Receipt, error) {
+	return b.receipts(ctx, "WHERE r.at>=$1 AND r.at<$2 ORDER BY r.at, r.seq", formatStamp(from), formatStamp(until))
+}
+
+func (b *Book) receipts(ctx context.Context, where string, args ...any) ([]Receipt, error) {
+	var out []Receipt
+	err := b.view(ctx, func(q querier) error {
+		rows, err := q.QueryContext(ctx, `SELECT r.seq, r.entry, r.copy, r.kind, r.action, r.at, r.object, e.record, t.body
+ FROM receipt r JOIN event e ON e.seq=r.seq LEFT JOIN text t ON t.seq=r.seq `+where, args...)
+		if err != nil {
+			return storage(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var r Receipt
+			var at string
+			var object, record, body []byte
+			if err := rows.Scan(&r.Seq, &r.Ref.Entry, &r.Ref.Copy, &r.Kind, &r.Action, &at, &object, &record, &body); err != nil {
+				return storage(err)
+			}
+			e, err := parseRecord(record)
+			if err != nil {
+				return err
+			}
+			if len(object) == len(r.Object.SHA256) {
+				r.Object.SHA256 = Hash(object)
+			}
+			r.At, r.NotedAt, r.Status, r.Matched = stampOf(at), e.at, e.get("status"), e.get("matched")
+			r.Address, r.Remote = valueOf(body, "address"), valueOf(body, "remote")
+			out = append(out, r)
+		}
+		return storage(rows.Err())
+	})
+	return out, err
+}
+
+// CopyByMessage finds the copy whose message has the Message-ID, or, without a
+// domain, the envelope identifier. None is agenda.not_found.
+func (b *Book) CopyByMessage(ctx context.Context, id string) (CopyRef, error) {
+	var ref CopyRef
+	query, args := "SELECT entry, copy FROM copy WHERE message_id=$1", []any{id}
+	if !strings.Contains(id, "@") {
+		// Every Message-ID with this left part, by the index on it.
+		query, args = "SELECT entry, copy FROM copy WHERE message_id>=$1 AND message_id<$2", []any{id + "@", id + "A"}
+	}
+	err := b.view(ctx, func(q querier) error {
+		err := q.QueryRowContext(ctx, query, args...).Scan(&ref.Entry, &ref.Copy)
+		if errors.Is(err, sql.ErrNoRows) {
+			return &Error{code: "agenda.not_found", Field: "message"}
+		}
+		return storage(err)
+	})
+	return ref, err
+}
+
+// Numbered lists the entries of book kriptogram that have the number, newest
+// first: a template without the year gives one to several years.
+func (b *Book) Numbered(ctx context.Context, number string) ([]int64, error) {
+	return b.ids(ctx, "SELECT id FROM entry WHERE book='kriptogram' AND number=$1 ORDER BY id DESC", number)
+}
+
+// Unconfirmed lists the copies that left before an instant and of which
+// nothing says yet that they arrived, oldest first.
+func (b *Book) Unconfirmed(ctx context.Context, before time.Time) ([]CopyRef, error) {
+	var out []CopyRef
+	err := b.view(ctx, func(q querier) error {
+		var err error
+		out, err = readRefs(ctx, q, `SELECT c.entry, c.copy FROM copy c WHERE c.state IN ('accepted', 'evidenced') AND c.settled_at<$1
+ AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.entry=c.entry AND r.copy=c.copy
+ AND (r.action='delivered' OR r.kind='reply' OR (r.kind='mdn' AND r.action NOT IN ('failed', 'deleted'))))
+ ORDER BY c.settled_at, c.entry, c.copy`, formatStamp(before))
+		return err
+	})
+	return out, err
+}
+
+func (b *Book) ids(ctx context.Context, query string, args ...any) ([]int64, error) {
+	var out []int64
+	err := b.view(ctx, func(q querier) error {
+		rows, err := q.QueryContext(ctx, query, args...)
+		if err != nil {
+			return storage(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id int64
+			if err := rows.Scan(&id); err != nil {
+				return storage(err)
+			}
+			out = append(out, id)
+		}
+		return storage(rows.Err())
+	})
+	return out, err
+}
