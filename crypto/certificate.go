@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
@@ -60,6 +61,9 @@ type Certificate struct {
 	fingerprint Fingerprint
 	material    [][]byte // of every key in it
 	keyIDs      []uint64 // of every key in it
+
+	mu   sync.Mutex // guards idle
+	idle []judged
 }
 
 // component is a key or a user identifier with the signatures that follow it.
@@ -145,6 +149,57 @@ func (t transferable) certificate() (*Certificate, error) {
 func (c *Certificate) entity() (*openpgp.Entity, error) {
 	return openpgp.ReadEntity(packet.NewReader(bytes.NewReader(c.data)))
 }
+
+// judgement says what a certificate was asked: what for, as of which clock and
+// for a signature of which date, in seconds.
+type judgement struct {
+	use       byte
+	now, date int64
+}
+
+// The uses of a judgement.
+const (
+	useFacts  = 'f'
+	useSign   = 's'
+	useVerify = 'v'
+)
+
+// judged is a certificate of the library that has answered one judgement.
+type judged struct {
+	judgement
+	entity *openpgp.Entity
+}
+
+// maxIdle bounds what a certificate keeps of its judgements.
+const maxIdle = 16
+
+// take returns an entity that has answered this very judgement before, so that
+// a batch does not check the same self-signatures for every letter, or a fresh
+// one. It is for one goroutine until it is put back.
+func (c *Certificate) take(j judgement) (*openpgp.Entity, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := len(c.idle) - 1; i >= 0; i-- {
+		if k := c.idle[i]; k.judgement == j {
+			c.idle = append(c.idle[:i], c.idle[i+1:]...)
+			return k.entity, nil
+		}
+	}
+	return c.entity()
+}
+
+// put gives an entity back that is good for the same judgement again. Keys
+// that were read from it may still be used.
+func (c *Certificate) put(j judgement, e *openpgp.Entity) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.idle) == maxIdle {
+		c.idle = append(c.idle[:0], c.idle[1:]...)
+	}
+	c.idle = append(c.idle, judged{j, e})
+}
+
+func factsAt(now time.Time) judgement { return judgement{use: useFacts, now: now.Unix()} }
 
 // Fingerprint returns the fingerprint of the primary key.
 func (c *Certificate) Fingerprint() Fingerprint { return c.fingerprint }
@@ -363,13 +418,14 @@ func (c *Certificate) Facts(now time.Time) Facts {
 	}
 	if key, err := encryptionKey(e, now); err == nil {
 		f.Encryption = subkeyFacts(key, f.Expires)
+		c.put(factsAt(now), e)
 	}
 	return f
 }
 
 func (c *Certificate) readFacts(f *Facts, now time.Time) (e *openpgp.Entity, err error) {
 	defer guard("facts", &err)
-	e, err = c.entity()
+	e, err = c.take(factsAt(now))
 	if err != nil {
 		return nil, err
 	}

@@ -9,8 +9,8 @@ import (
 	gopenpgp "github.com/ProtonMail/gopenpgp/v3/crypto"
 )
 
-// Key is one transferable secret key, locked or unlocked. It is not for
-// concurrent use. Call Wipe when done.
+// Key is one transferable secret key, locked or unlocked. Once unlocked it may
+// sign for several goroutines. Call Wipe when done.
 type Key struct {
 	certificate *Certificate
 	entity      *openpgp.Entity
@@ -148,11 +148,13 @@ func (k *Key) signingKey(now time.Time) (key openpgp.Key, err error) {
 	if k.certificate.version != 4 {
 		return openpgp.Key{}, fault(ErrV4Required, "signing key", "", nil).of(fpr)
 	}
-	// The certificate's own copy decides: it remembers no earlier instant.
-	e, err := k.certificate.entity()
+	// The certificate's own copy decides: it remembers no other instant.
+	j := judgement{use: useSign, now: now.Unix()}
+	e, err := k.certificate.take(j)
 	if err != nil {
 		return openpgp.Key{}, err
 	}
+	defer k.certificate.put(j, e)
 	chosen, ok := e.SigningKey(now, libraryConfig(now))
 	if !ok {
 		_, cause := e.VerifyPrimaryKey(now, libraryConfig(now))

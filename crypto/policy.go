@@ -113,6 +113,8 @@ func (p Policy) innerHash(pub *packet.PublicKey) (stdcrypto.Hash, error) {
 type Recipient struct {
 	Certificate *Certificate
 	Subkey      Fingerprint
+	// RSA2048Exception lowers Policy.MinRSA for this recipient alone.
+	RSA2048Exception bool
 }
 
 // Codes of findings that warn and do not refuse.
@@ -152,6 +154,7 @@ func (p Policy) check(r Recipient, now time.Time) (findings []Finding, _ chosen)
 	refuse := func(kind *Error, detail string, until time.Time) {
 		findings = append(findings, Finding{Code: kind.code, Refuse: true, Detail: detail, Until: until})
 	}
+	p.RSA2048Exception = p.RSA2048Exception || r.RSA2048Exception
 	c := chosen{certificate: r.Certificate}
 	var facts Facts
 	e, err := r.Certificate.readFacts(&facts, now)
@@ -171,6 +174,7 @@ func (p Policy) check(r Recipient, now time.Time) (findings []Finding, _ chosen)
 		refuse(kind, detail, until)
 		return findings, c
 	}
+	defer r.Certificate.put(factsAt(now), e)
 	using := subkeyFacts(c.key, facts.Expires)
 	if r.Subkey != "" && r.Subkey != using.Fingerprint {
 		refuse(ErrSubkeyChanged, "pinned "+string(r.Subkey)+", would use "+string(using.Fingerprint), time.Time{})

@@ -54,11 +54,11 @@ func TestPolicyCheck(t *testing.T) {
 		at     time.Time
 		want   []Finding
 	}{
-		{"fit", Praktis(), Recipient{v4, sub}, monday, fit},
+		{"fit", Praktis(), Recipient{Certificate: v4, Subkey: sub}, monday, fit},
 		{"fit, nothing pinned", Ketat(), Recipient{Certificate: v4}, monday, fit},
 		{"MDC warned about", Praktis(), Recipient{Certificate: unlockedKey(t, KindRSA3072, "satu").Certificate()}, monday, []Finding{mdcOnly}},
 		{"MDC refused", Ketat(), Recipient{Certificate: unlockedKey(t, KindRSA3072, "satu").Certificate()}, monday, refuse("crypto.no_mdc_allowed", "SEIPDv2 is not among the features")},
-		{"subkey changed", Praktis(), Recipient{v4, v4.Fingerprint()}, monday, refuse("crypto.subkey_changed", "pinned "+string(v4.Fingerprint())+", would use "+string(sub))},
+		{"subkey changed", Praktis(), Recipient{Certificate: v4, Subkey: v4.Fingerprint()}, monday, refuse("crypto.subkey_changed", "pinned "+string(v4.Fingerprint())+", would use "+string(sub))},
 		{
 			"expired yesterday", Praktis(),
 			Recipient{Certificate: lifetime(time.Hour)},

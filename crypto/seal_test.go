@@ -197,7 +197,7 @@ func TestSealFailsClosed(t *testing.T) {
 		{"nobody", SealParams{}, "crypto.no_encryption_key"},
 		{"the same recipient twice", SealParams{Recipients: append(to, to...)}, "crypto.same_key_id"},
 		{"expired recipient", SealParams{Recipients: []Recipient{{Certificate: expired.Certificate()}}}, "crypto.expired"},
-		{"another subkey than the pinned one", SealParams{Recipients: []Recipient{{to[0].Certificate, to[0].Certificate.Fingerprint()}}}, "crypto.subkey_changed"},
+		{"another subkey than the pinned one", SealParams{Recipients: []Recipient{{Certificate: to[0].Certificate, Subkey: to[0].Certificate.Fingerprint()}}}, "crypto.subkey_changed"},
 		{"locked signer", SealParams{Recipients: to, Signer: locked}, "crypto.passphrase"},
 		{"v6 signer", SealParams{Recipients: to, Signer: unlockedKey(t, KindV6, "enam")}, "crypto.v4_required"},
 		{"expired signer", SealParams{Recipients: to, Signer: expired}, "crypto.expired"},

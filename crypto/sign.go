@@ -86,7 +86,7 @@ func VerifyText(text io.Reader, sig []byte, by *Certificate, at time.Time) (_ Si
 	if parsed.SigType != packet.SigTypeText {
 		return Signature{}, fault(ErrSignatureType, "signature", "not a text signature", nil)
 	}
-	return verify(text, raw, by, at)
+	return verify(text, raw, parsed.CreationTime, by, at)
 }
 
 // VerifyForeign checks a signature made by another program over text: of type
@@ -103,13 +103,13 @@ func VerifyForeign(text, sig []byte, by *Certificate, at time.Time) (_ Signature
 	}
 	switch parsed.SigType {
 	case packet.SigTypeText:
-		return verify(bytes.NewReader(text), raw, by, at)
+		return verify(bytes.NewReader(text), raw, parsed.CreationTime, by, at)
 	case packet.SigTypeBinary:
 		lf := bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
-		good, err := verify(bytes.NewReader(lf), raw, by, at)
+		good, err := verify(bytes.NewReader(lf), raw, parsed.CreationTime, by, at)
 		if errors.Is(err, ErrSignatureBad) {
 			crlf := bytes.ReplaceAll(lf, []byte("\n"), []byte("\r\n"))
-			return verify(bytes.NewReader(crlf), raw, by, at)
+			return verify(bytes.NewReader(crlf), raw, parsed.CreationTime, by, at)
 		}
 		return good, err
 	}
@@ -157,11 +157,14 @@ func parseSignature(sig []byte) (*packet.Signature, []byte, error) {
 }
 
 // verify lets the library check raw, one signature packet, over text.
-func verify(text io.Reader, raw []byte, by *Certificate, at time.Time) (Signature, error) {
-	e, err := by.entity()
+// dated is when it says it was made.
+func verify(text io.Reader, raw []byte, dated time.Time, by *Certificate, at time.Time) (Signature, error) {
+	j := judgement{use: useVerify, now: at.Unix(), date: dated.Unix()}
+	e, err := by.take(j)
 	if err != nil {
 		return Signature{}, fault(ErrMalformed, "signer", "", err).of(by.fingerprint)
 	}
+	defer by.put(j, e)
 	source := &failingReader{r: text}
 	// See Open: only the signature's own date is compared with this clock.
 	cfg := libraryConfig(at.Add(MaxClockSkew))
