@@ -25,62 +25,107 @@ import (
 // perhaps a whole message; the caller moves it aside before the next call.
 // After an error of the sync nothing may be assumed of the file.
 func AppendMbox(f *os.File, from Address, at time.Time, message io.ReadSeeker) (offset, length int64, err error) {
-	if from == (Address{}) {
-		return 0, 0, fault(CodeAddress, "mbox", "no address")
-	}
-	if at.IsZero() {
-		return 0, 0, fault(CodeContent, "mbox", "no time")
-	}
-	start, err := message.Seek(0, io.SeekCurrent)
+	extents, err := AppendMboxAll(f, from, []MboxMessage{{At: at, Message: message}})
 	if err != nil {
-		return 0, 0, fmt.Errorf("message for mbox: %w", err)
-	}
-	if err := guardMbox(message); err != nil {
 		return 0, 0, err
 	}
-	if _, err := message.Seek(start, io.SeekStart); err != nil {
-		return 0, 0, fmt.Errorf("message for mbox: %w", err)
-	}
+	return extents[0].Offset, extents[0].Length, nil
+}
 
-	if offset, err = f.Seek(0, io.SeekEnd); err != nil {
-		return 0, 0, fmt.Errorf("end of mbox: %w", err)
-	}
-	if offset > 0 {
-		var tail [2]byte
-		if offset < 2 {
-			return 0, 0, fault(CodeMbox, "mbox", "box that does not end in an empty line")
-		}
-		if _, err := f.ReadAt(tail[:], offset-2); err != nil {
-			return 0, 0, fmt.Errorf("end of mbox: %w", err)
-		}
-		if string(tail[:]) != "\n\n" {
-			return 0, 0, fault(CodeMbox, "mbox", "box that does not end in an empty line")
-		}
-	}
+// MboxMessage is a message for the archive box.
+type MboxMessage struct {
+	At      time.Time
+	Message io.ReadSeeker
+}
 
-	out := bufio.NewWriterSize(f, 64<<10)
-	box := mbox.NewWriter(out)
-	w, err := box.CreateMessage(from.String(), at)
-	if err == nil {
-		_, err = io.Copy(w, message)
+// Extent is where a message lies in the archive box, in octets.
+type Extent struct{ Offset, Length int64 }
+
+// AppendMboxAll is AppendMbox for several messages with one sync. All are
+// checked before the first is written; a crash leaves a part of them.
+func AppendMboxAll(f *os.File, from Address, messages []MboxMessage) ([]Extent, error) {
+	if from == (Address{}) {
+		return nil, fault(CodeAddress, "mbox", "no address")
 	}
-	if err == nil {
-		err = box.Close()
+	for _, m := range messages {
+		if m.At.IsZero() {
+			return nil, fault(CodeContent, "mbox", "no time")
+		}
+		start, err := m.Message.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return nil, fmt.Errorf("message for mbox: %w", err)
+		}
+		if err := guardMbox(m.Message); err != nil {
+			return nil, err
+		}
+		if _, err := m.Message.Seek(start, io.SeekStart); err != nil {
+			return nil, fmt.Errorf("message for mbox: %w", err)
+		}
 	}
-	if err == nil {
-		err = out.Flush()
-	}
-	if err == nil {
-		err = f.Sync()
-	}
+	offset, err := endOfMbox(f)
 	if err != nil {
-		return 0, 0, fmt.Errorf("append to mbox: %w", err)
+		return nil, err
 	}
-	end, err := f.Seek(0, io.SeekCurrent)
+	out := &counter{out: bufio.NewWriterSize(f, 256<<10), n: offset}
+	extents := make([]Extent, len(messages))
+	for i, m := range messages {
+		extents[i].Offset = out.n
+		// A writer of its own for every message: it ends one only when it is
+		// closed or begins the next.
+		box := mbox.NewWriter(out)
+		w, err := box.CreateMessage(from.String(), m.At)
+		if err == nil {
+			_, err = io.Copy(w, m.Message)
+		}
+		if err == nil {
+			err = box.Close()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("append to mbox: %w", err)
+		}
+		extents[i].Length = out.n - extents[i].Offset
+	}
+	if err := out.out.Flush(); err != nil {
+		return nil, fmt.Errorf("append to mbox: %w", err)
+	}
+	if err := syncData(f); err != nil {
+		return nil, fmt.Errorf("append to mbox: %w", err)
+	}
+	return extents, nil
+}
+
+// endOfMbox goes to the end of the box and sees that a message may follow.
+func endOfMbox(f *os.File) (int64, error) {
+	offset, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
-		return 0, 0, fmt.Errorf("end of mbox: %w", err)
+		return 0, fmt.Errorf("end of mbox: %w", err)
 	}
-	return offset, end - offset, nil
+	if offset == 0 {
+		return 0, nil
+	}
+	var tail [2]byte
+	if offset < 2 {
+		return 0, fault(CodeMbox, "mbox", "box that does not end in an empty line")
+	}
+	if _, err := f.ReadAt(tail[:], offset-2); err != nil {
+		return 0, fmt.Errorf("end of mbox: %w", err)
+	}
+	if string(tail[:]) != "\n\n" {
+		return 0, fault(CodeMbox, "mbox", "box that does not end in an empty line")
+	}
+	return offset, nil
+}
+
+// counter counts what is written.
+type counter struct {
+	out *bufio.Writer
+	n   int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.out.Write(p)
+	c.n += int64(n)
+	return n, err
 }
 
 // guardMbox reads the message and refuses what an mbox would change.

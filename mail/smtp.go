@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,8 +61,11 @@ func (t Timeouts) withDefaults() Timeouts {
 // Gateway says where to submit and how. EHLO is the name to greet with; empty
 // means the address of our end as a literal. Password is asked once for a
 // session, after TLS is verified, and only when Username is set. RootCAs nil
-// means those of the system. Pins are SHA-256 digests of SubjectPublicKeyInfo;
-// if there are any, one key of the verified chain must be among them. Now is
+// means those of the system. Certificates are ours, for a gateway that asks for
+// one; when it then offers EXTERNAL (RFC 4422 appendix A), that is the login and
+// no password leaves. Pins are SHA-256 digests of SubjectPublicKeyInfo;
+// if there are any, one key of the verified chain must be among them, so that the
+// next key of the gateway can be planned beside the one in use. Now is
 // the clock for certificates only, nil means time.Now. Dial nil means a
 // net.Dialer; its connections must support deadlines.
 type Gateway struct {
@@ -71,9 +76,11 @@ type Gateway struct {
 	Password func(context.Context) (string, error)
 	RootCAs  *x509.CertPool
 	Pins     [][32]byte
-	Timeouts Timeouts
-	Now      func() time.Time
-	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+
+	Certificates []tls.Certificate
+	Timeouts     Timeouts
+	Now          func() time.Time
+	Dial         func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Capabilities are what the gateway offered after TLS. MaxSize is in octets, 0
@@ -84,6 +91,7 @@ type Capabilities struct {
 	Pipelining    bool
 	EnhancedCodes bool
 	Auth          []string
+	Extensions    []string // every line of the greeting, as offered
 }
 
 // Session is an open, logged-in connection to a gateway. It is not safe for
@@ -242,6 +250,9 @@ func (s *Session) open(ctx context.Context, g *Gateway, host string) error {
 			return err
 		}
 	}
+	if len(g.Certificates) > 0 && g.TLS != TLSNone && slices.Contains(s.caps.Auth, sasl.External) {
+		return s.external(g)
+	}
 	if g.Username == "" {
 		return nil
 	}
@@ -275,6 +286,7 @@ func (s *Session) ehlo(name string) error {
 		if len(words) == 0 {
 			continue
 		}
+		s.caps.Extensions = append(s.caps.Extensions, strings.Join(words, " "))
 		switch strings.ToUpper(words[0]) {
 		case "SIZE":
 			s.size = true
@@ -298,6 +310,30 @@ func (s *Session) ehlo(name string) error {
 		}
 	}
 	return nil
+}
+
+// external logs in as whom our certificate names, or as Username where the
+// gateway knows several for it.
+func (s *Session) external(g *Gateway) error {
+	identity := "="
+	if g.Username != "" {
+		identity = base64.StdEncoding.EncodeToString([]byte(g.Username))
+	}
+	r, err := s.command(StageAuth, s.timeouts.Command, "AUTH EXTERNAL "+identity, "AUTH EXTERNAL "+identity)
+	return authenticated(r, err)
+}
+
+// authenticated judges the last reply of a login.
+func authenticated(r Reply, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case r.Code == 235:
+		return nil
+	case r.class() == 5:
+		return answered(CodeAuth, StageAuth, r)
+	}
+	return refusal(StageAuth, r)
 }
 
 // auth logs in with PLAIN (RFC 4616), else LOGIN. It runs only on a verified
@@ -354,15 +390,7 @@ func (s *Session) auth(ctx context.Context, g *Gateway) error {
 		}
 		r, err = s.command(StageAuth, s.timeouts.Command, base64.StdEncoding.EncodeToString(answer), "***")
 	}
-	switch {
-	case err != nil:
-		return err
-	case r.Code == 235:
-		return nil
-	case r.class() == 5:
-		return answered(CodeAuth, StageAuth, r)
-	}
-	return refusal(StageAuth, r)
+	return authenticated(r, err)
 }
 
 // refusal is the error for a whole reply that is not the one wanted.

@@ -30,6 +30,8 @@ type Peer struct {
 	TLSVersion        string // "TLS 1.3"
 	CipherSuite       string
 	CertificateSHA256 string // of the leaf certificate, hexadecimal
+	KeySHA256         string // of its SubjectPublicKeyInfo: the digest to pin
+	NotAfter          time.Time
 }
 
 // tlsConfig is the one configuration of the package: verified name and chain,
@@ -39,6 +41,9 @@ func (g *Gateway) tlsConfig(host string) *tls.Config {
 		ServerName: host,
 		RootCAs:    g.RootCAs,
 		Time:       g.Now,
+
+		Certificates: g.Certificates,
+
 		MinVersion: tls.VersionTLS12,
 		CipherSuites: []uint16{
 			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
@@ -85,6 +90,8 @@ func (p *Peer) describe(cs tls.ConnectionState) {
 	if len(cs.PeerCertificates) > 0 {
 		sum := sha256.Sum256(cs.PeerCertificates[0].Raw)
 		p.CertificateSHA256 = hex.EncodeToString(sum[:])
+		key := sha256.Sum256(cs.PeerCertificates[0].RawSubjectPublicKeyInfo)
+		p.KeySHA256, p.NotAfter = hex.EncodeToString(key[:]), cs.PeerCertificates[0].NotAfter.UTC()
 	}
 }
 

@@ -34,7 +34,8 @@ import (
 	"sandi/mail"
 )
 
-// Options of a server; the zero value is an open server without TLS or login.
+// Options of a server; the zero value is an open server without TLS or login on
+// a free port. Addr must be of the loopback network.
 // Dir, if set, is an existing folder in which every accepted message is written
 // as NNNN.eml, never over a file that is there. MaxSize is offered as SIZE. Hook
 // may refuse: it is asked at the stages "mail" and "rcpt" (with the address),
@@ -42,6 +43,7 @@ import (
 // last two both go out after the dot. Now is the clock of the certificates, nil
 // means time.Now.
 type Options struct {
+	Addr               string
 	Dir                string
 	Username, Password string
 	TLS                mail.TLSMode
@@ -74,7 +76,7 @@ type Server struct {
 	next     int
 }
 
-// Start runs a server on a free port of 127.0.0.1 until Close.
+// Start runs a server until Close.
 func Start(o Options) (*Server, error) {
 	switch o.TLS {
 	case mail.TLSImplicit, mail.TLSStartTLS, mail.TLSNone, "":
@@ -105,7 +107,14 @@ func Start(o Options) (*Server, error) {
 	b.ReadTimeout, b.WriteTimeout = time.Minute, time.Minute
 	b.ErrorLog = log.New(io.Discard, "", 0)
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr := o.Addr
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	if host, _, err := net.SplitHostPort(addr); err != nil || !net.ParseIP(host).IsLoopback() {
+		return nil, errors.New("practice gateway: not a loopback address")
+	}
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("practice gateway: %w", err)
 	}
