@@ -94,6 +94,13 @@ type Gateway struct {
 	EHLO            string   `mapstructure:"ehlo"`     // name given to the server; empty: the part of From after "@"
 	PasswordCommand []string `mapstructure:"password_command"`
 	MaxSize         int64    `mapstructure:"max_size"` // octets of one message; 0: what the server says
+	// ClientCert and ClientKey are PEM files for a server that wants our certificate; the login is then EXTERNAL (RFC 4422) where
+	// no Username is set.
+	ClientCert    string `mapstructure:"client_cert"`
+	ClientKey     string `mapstructure:"client_key"`
+	Connections   int    `mapstructure:"connections"`    // at most, side by side; 0: 4
+	PerMinute     int    `mapstructure:"per_minute"`     // messages a minute over all connections; 0: no limit
+	PerConnection int    `mapstructure:"per_connection"` // messages over one connection; 0: no limit
 }
 
 // Group is a named list of correspondents (handles).
@@ -378,6 +385,14 @@ func (g Gateway) validate(k *checker) {
 		}
 	}
 	k.number("gateway.max_size", g.MaxSize, 0, 1<<40)
+	k.line("gateway.client_cert", g.ClientCert)
+	k.line("gateway.client_key", g.ClientKey)
+	if (g.ClientCert == "") != (g.ClientKey == "") {
+		k.fail("gateway.client_key", "client_cert and client_key belong together")
+	}
+	k.number("gateway.connections", int64(g.Connections), 0, 32)
+	k.number("gateway.per_minute", int64(g.PerMinute), 0, 60_000)
+	k.number("gateway.per_connection", int64(g.PerConnection), 0, 1_000_000)
 }
 
 func at(key string, i int) string { return key + "[" + strconv.Itoa(i) + "]" }

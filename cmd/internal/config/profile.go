@@ -46,6 +46,16 @@ type Service struct {
 	Supervisor string   `mapstructure:"supervisor"` // role of the internal supervisor
 	Fee        string   `mapstructure:"fee"`
 	LegalBasis []string `mapstructure:"legal_basis"` // printed as written
+	// The rest is the page about the service for the wall, as the standard has it.
+	Requirements []string `mapstructure:"requirements"`
+	Procedure    []string `mapstructure:"procedure"`
+	Completion   string   `mapstructure:"completion"` // "1 (satu) hari kerja"
+	Facilities   []string `mapstructure:"facilities"`
+	Competence   []string `mapstructure:"competence"`
+	Staff        string   `mapstructure:"staff"`
+	Guarantee    string   `mapstructure:"guarantee"`
+	Safety       []string `mapstructure:"safety"`
+	Evaluation   string   `mapstructure:"evaluation"`
 }
 
 // Book is how one agenda book looks in print and who signs below it.
@@ -186,6 +196,23 @@ type Complaints struct {
 	Website string `mapstructure:"website"`
 	Officer string `mapstructure:"officer"`
 	Direct  string `mapstructure:"direct"`
+	// Norms in working days: the first answer, and the settlement. 0 stands for 3 and 5.
+	AnswerDays int `mapstructure:"answer_days"`
+	SettleDays int `mapstructure:"settle_days"`
+	// Steps of a complaint made face to face, for the page about the service.
+	Steps []string `mapstructure:"steps"`
+}
+
+// Norms are the working days for the first answer to a complaint and for its settlement.
+func (c Complaints) Norms() (answer, settle int) {
+	answer, settle = c.AnswerDays, c.SettleDays
+	if answer == 0 {
+		answer = 3
+	}
+	if settle == 0 {
+		settle = 5
+	}
+	return answer, settle
 }
 
 // Book returns the profile of a book; Parse sees to it that both exist.
@@ -351,6 +378,11 @@ func (p *Profile) validate(k *checker) {
 	} {
 		k.line("profile.complaints."+f[0], f[1])
 	}
+	k.number("profile.complaints.answer_days", int64(p.Complaints.AnswerDays), 0, 365)
+	k.number("profile.complaints.settle_days", int64(p.Complaints.SettleDays), 0, 365)
+	for i, line := range p.Complaints.Steps {
+		k.text(at("profile.complaints.steps", i), line)
+	}
 }
 
 func (p *Profile) validateBooks(k *checker) {
@@ -359,6 +391,19 @@ func (p *Profile) validateBooks(k *checker) {
 		k.word(key+".book", s.Book, bookWords)
 		k.text(key+".title", s.Title)
 		k.word(key+".supervisor", s.Supervisor, roleWords)
+		for name, list := range map[string][]string{
+			"requirements": s.Requirements, "procedure": s.Procedure, "facilities": s.Facilities,
+			"competence": s.Competence, "safety": s.Safety,
+		} {
+			for j, line := range list {
+				k.text(at(key+"."+name, j), line)
+			}
+		}
+		for name, line := range map[string]string{
+			"completion": s.Completion, "staff": s.Staff, "guarantee": s.Guarantee, "evaluation": s.Evaluation,
+		} {
+			k.line(key+"."+name, line)
+		}
 	}
 	all(k, "profile.services", bookWords, p.Services, func(s Service) string { return s.Book })
 	for i, b := range p.Books {

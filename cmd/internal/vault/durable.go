@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
 )
 
 // tempName is a name beside path that no other process takes.
@@ -14,8 +17,17 @@ func tempName(path string) string {
 	return filepath.Join(filepath.Dir(path), ".sandi-"+rand.Text()+".tmp")
 }
 
-// writeTemp writes data to a new file beside path and syncs it.
-func writeTemp(path string, data []byte, perm fs.FileMode) (temp string, err error) {
+// medium is what the media that carry keys and results between machines may lack: FAT and exFAT know neither hard links nor files
+// without a name, and keep no modes. It is a variable for the tests of such a medium only.
+var medium = struct {
+	unnamed func(folder string) (*os.File, error)
+	link    func(old, path string) error
+	mode    func(f *os.File, perm fs.FileMode) error
+}{openUnnamed, os.Link, ownerOnly}
+
+// writeTemp writes data to a new file beside path and syncs it. abroad: the file may lie on a medium that keeps no modes, where
+// everybody who can mount it can read it anyway.
+func writeTemp(path string, data []byte, perm fs.FileMode, abroad bool) (temp string, err error) {
 	temp = tempName(path)
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, perm)
 	if err != nil {
@@ -25,7 +37,7 @@ func writeTemp(path string, data []byte, perm fs.FileMode) (temp string, err err
 		if _, err := f.Write(data); err != nil {
 			return storage(path, err)
 		}
-		if err := ownerOnly(f, perm); err != nil {
+		if err := medium.mode(f, perm); err != nil && !(abroad && errors.Is(err, syscall.EPERM)) {
 			return storage(path, err)
 		}
 		return fsync(f)
@@ -43,7 +55,7 @@ func writeTemp(path string, data []byte, perm fs.FileMode) (temp string, err err
 // WriteFile writes data under the name path, replacing what stood there. A reader sees the old bytes or the new ones, never
 // part of them. A crash before the rename leaves the old file and a ".sandi-….tmp" beside it.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
-	temp, err := writeTemp(path, data, perm)
+	temp, err := writeTemp(path, data, perm, false)
 	if err != nil {
 		return err
 	}
@@ -54,18 +66,37 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	return SyncFolder(filepath.Dir(path))
 }
 
-// CreateFile writes data under a new name; ErrExists when the name is taken, by whatever kind of file.
+// CreateFile writes data under a new name; ErrExists when the name is taken, by whatever kind of file. It also writes to media
+// without modes or links; there a crash may leave an empty file of that name, never a part of data.
 func CreateFile(path string, data []byte, perm fs.FileMode) error {
-	temp, err := writeTemp(path, data, perm)
+	temp, err := writeTemp(path, data, perm, true)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(temp)
-	// A rename would replace; a hard link refuses an existing name.
-	if err := os.Link(temp, path); err != nil {
-		return linkError(path, err)
+	if err := giveName(temp, path); err != nil {
+		return err
 	}
 	return SyncFolder(filepath.Dir(path))
+}
+
+// giveName gives the complete file temp the name path, unless that is taken. A rename would replace what is there; a hard link
+// refuses. On media without links the name is taken with an empty file first, which the rename then replaces.
+func giveName(temp, path string) error {
+	err := medium.link(temp, path)
+	if err == nil || !errors.Is(err, syscall.EPERM) && !errors.Is(err, errors.ErrUnsupported) {
+		return linkError(path, err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
+	if err != nil {
+		return linkError(path, err)
+	}
+	f.Close()
+	if err := os.Rename(temp, path); err != nil {
+		os.Remove(path)
+		return storage(path, err)
+	}
+	return nil
 }
 
 func linkError(path string, err error) error {
@@ -87,7 +118,8 @@ func SyncFolder(path string) error {
 
 // Output is a result on its way out of the desk, such as an opened plaintext. The name appears with Commit and not before:
 // on Linux the bytes lie in a file without a name until then, so that even a killed process leaves nothing behind. Where the
-// file system cannot do that, a file ".sandi-….tmp" of mode 0600 stands in and Abort removes it.
+// file system cannot do that, a file ".sandi-….tmp" of mode 0600 stands in and Abort removes it; one that a killed process left
+// stays until the next output into the same folder, which removes those of this user that nobody wrote to for a minute.
 type Output struct {
 	path  string
 	temp  string // "" when the file has no name
@@ -102,19 +134,40 @@ func NewOutput(path string, force bool) (*Output, error) {
 		return nil, err
 	}
 	o := &Output{path: path, force: force}
-	f, err := openUnnamed(filepath.Dir(path))
+	f, err := medium.unnamed(filepath.Dir(path))
 	if err != nil {
+		removeStale(filepath.Dir(path))
 		o.temp = tempName(path)
 		if f, err = os.OpenFile(o.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL|noFollow, 0o600); err != nil {
 			return nil, storage(path, err)
 		}
 	}
 	o.file = f
-	if err := ownerOnly(f, 0o600); err != nil {
+	if err := medium.mode(f, 0o600); err != nil && !errors.Is(err, syscall.EPERM) {
 		o.Abort()
 		return nil, storage(path, err)
 	}
 	return o, nil
+}
+
+// staleAfter is how long a named temporary file lies still before it counts as left by a crash.
+const staleAfter = time.Minute
+
+// removeStale removes the named temporary files that killed processes of this user left in a folder. What it cannot remove it
+// leaves: the output at hand does not depend on it.
+func removeStale(folder string) {
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	for _, e := range files {
+		if !strings.HasPrefix(e.Name(), ".sandi-") || !strings.HasSuffix(e.Name(), ".tmp") {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && ours(info) && time.Since(info.ModTime()) > staleAfter {
+			os.Remove(filepath.Join(folder, e.Name()))
+		}
+	}
 }
 
 func checkTarget(path string, force bool) error {
@@ -180,8 +233,8 @@ func (o *Output) Commit() error {
 		if err := os.Rename(o.temp, o.path); err != nil {
 			return storage(o.path, err)
 		}
-	} else if err := os.Link(o.temp, o.path); err != nil {
-		return linkError(o.path, err)
+	} else if err := giveName(o.temp, o.path); err != nil {
+		return err
 	}
 	return SyncFolder(filepath.Dir(o.path))
 }

@@ -16,6 +16,12 @@ const noFollow = unix.O_NOFOLLOW
 // ownerOnly sets the mode that the umask may have narrowed.
 func ownerOnly(f *os.File, perm fs.FileMode) error { return f.Chmod(perm) }
 
+// ours tells whether a file belongs to this user.
+func ours(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid()
+}
+
 func syncDirectory(f *os.File) error { return fsync(f) }
 
 func checkOwner(path string, info fs.FileInfo) error {

@@ -35,3 +35,6 @@ func CheckFolder(path string) error {
 	}
 	return nil
 }
+
+// OthersCanRead tells whether a file may belong to or be read by another user. Where the system has no such bits it is false.
+func OthersCanRead(info fs.FileInfo) bool { return checkOwner(info.Name(), info) != nil }

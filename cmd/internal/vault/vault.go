@@ -274,6 +274,10 @@ func (w *Writer) Commit() (digest [32]byte, size int64, err error) {
 		if err := w.vault.root.Chtimes(target, now, now); err != nil {
 			return digest, 0, storage(target, err)
 		}
+		// Who renamed it may have died before its name was durable.
+		if err := w.vault.syncFolder(filepath.Dir(target)); err != nil {
+			return digest, 0, err
+		}
 		w.Abort()
 		return digest, w.size, nil
 	case !errors.Is(err, ErrMissing) && !errors.Is(err, ErrDamaged):
@@ -339,7 +343,7 @@ func (v *Vault) Check(ctx context.Context, sha [32]byte, size int64) error {
 		return &Error{code: CodeDamaged, Path: name, Detail: fmt.Sprintf("%d octets instead of %d", info.Size(), size)}
 	}
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, struct{ io.Reader }{contextReader{ctx, f}}, make([]byte, 256<<10)); err != nil {
+	if _, err := io.CopyBuffer(h, struct{ io.Reader }{contextReader{ctx, f}}, make([]byte, min(256<<10, max(4<<10, size)))); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -560,3 +560,122 @@ func TestMoveAsideTail(t *testing.T) {
 		t.Errorf("read %q", got)
 	}
 }
+
+// plainMedium makes every folder like one on a FAT stick: no hard links, no files without a name, no modes.
+func plainMedium(t *testing.T) {
+	t.Helper()
+	was := medium
+	t.Cleanup(func() { medium = was })
+	medium.unnamed = func(string) (*os.File, error) { return nil, syscall.EOPNOTSUPP }
+	medium.link = func(old, path string) error {
+		return &os.LinkError{Op: "link", Old: old, New: path, Err: syscall.EPERM}
+	}
+	medium.mode = func(f *os.File, _ fs.FileMode) error {
+		return &fs.PathError{Op: "chmod", Path: f.Name(), Err: syscall.EPERM}
+	}
+}
+
+func wantFile(t *testing.T, path, want string) {
+	t.Helper()
+	if got, err := os.ReadFile(path); err != nil || string(got) != want {
+		t.Errorf("%s: %q, %v", filepath.Base(path), got, err)
+	}
+}
+
+// TestMediumWithoutLinks cannot run beside others: it replaces the calls that such a medium refuses.
+func TestMediumWithoutLinks(t *testing.T) {
+	plainMedium(t)
+	folder := t.TempDir()
+	key, letter, link := filepath.Join(folder, "arsip.key"), filepath.Join(folder, "naskah.pdf"), filepath.Join(folder, "tautan")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := CreateFile(key, []byte("kunci"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, CreateFile(key, []byte("lain"), 0o600), ErrExists)
+	wantCode(t, CreateFile(link, []byte("lain"), 0o600), ErrExists)
+	write := func(text string, force bool) error {
+		o, err := NewOutput(letter, force)
+		if err != nil {
+			return err
+		}
+		defer o.Abort()
+		if _, err := io.WriteString(o, text); err != nil {
+			return err
+		}
+		return o.Commit()
+	}
+	if err := write("satu", false); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, write("dua", false), ErrExists)
+	wantFile(t, letter, "satu")
+	if err := write("tiga", true); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, letter, "tiga")
+	wantFile(t, key, "kunci")
+	// What a desk keeps must have its mode.
+	wantCode(t, WriteFile(filepath.Join(folder, "sandi.yaml"), nil, 0o600), ErrStorage)
+	wantTree(t, folder, "-rw------- arsip.key", "-rw------- naskah.pdf", "Lrwxrwxrwx tautan")
+}
+
+// TestMediumOfAnotherFault: only the faults of such a medium are passed over.
+func TestMediumOfAnotherFault(t *testing.T) {
+	plainMedium(t)
+	folder := t.TempDir()
+	medium.link = func(string, string) error { return syscall.EIO }
+	wantCode(t, CreateFile(filepath.Join(folder, "a"), nil, 0o600), ErrStorage)
+	medium.mode = func(*os.File, fs.FileMode) error { return syscall.EIO }
+	wantCode(t, CreateFile(filepath.Join(folder, "b"), nil, 0o600), ErrStorage)
+	_, err := NewOutput(filepath.Join(folder, "c"), false)
+	wantCode(t, err, ErrStorage)
+	wantTree(t, folder)
+}
+
+// TestNameTakenOnAMediumWithoutLinks: what appears under the name after NewOutput stays.
+func TestNameTakenOnAMediumWithoutLinks(t *testing.T) {
+	plainMedium(t)
+	path := filepath.Join(t.TempDir(), "naskah")
+	o, err := NewOutput(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse := medium.link
+	medium.link = func(old, name string) error {
+		if err := os.WriteFile(path, []byte("milik orang"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return refuse(old, name)
+	}
+	wantCode(t, o.Commit(), ErrExists)
+	wantFile(t, path, "milik orang")
+	wantTree(t, filepath.Dir(path), "-rw------- naskah")
+}
+
+// TestOutputRemovesWhatCrashesLeft: plaintext with a name does not outlive the next output into its folder.
+func TestOutputRemovesWhatCrashesLeft(t *testing.T) {
+	plainMedium(t)
+	folder := t.TempDir()
+	old := time.Now().Add(-2 * staleAfter)
+	for name, at := range map[string]time.Time{
+		".sandi-LAMA.tmp": old, ".sandi-BARU.tmp": time.Now(), ".sandi-catatan": old, "surat.tmp": old,
+	} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte("terang"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, err := NewOutput(filepath.Join(folder, "naskah"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	wantTree(t, folder, "-rw------- .sandi-BARU.tmp", "-rw------- .sandi-catatan", "-rw------- naskah", "-rw------- surat.tmp")
+}
