@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"sandi/agenda"
@@ -18,39 +20,97 @@ import (
 //
 // The box is an export: the octets of record are those of the vault.
 func (d *Desk) Archive(ctx context.Context, name agenda.Name, place string) (agenda.Entry, error) {
-	e, err := d.Book.Entry(ctx, name)
+	entries, errs := d.ArchiveAll(ctx, []agenda.Name{name}, place)
+	return entries[0], errs[0]
+}
+
+// maxFiling bounds how many entries are filed with one sync, so that a crash
+// leaves little to be filed again.
+const maxFiling = 64
+
+// ArchiveAll is Archive for several entries; an error stands in the place of
+// its entry. Those of one box are appended together and recorded together.
+func (d *Desk) ArchiveAll(ctx context.Context, names []agenda.Name, place string) ([]agenda.Entry, []error) {
+	entries, errs := make([]agenda.Entry, len(names)), make([]error, len(names))
+	d.each(ctx, errs, func(ctx context.Context, i int) (err error) {
+		if entries[i], err = d.Book.Entry(ctx, names[i]); err != nil || entries[i].Archived != nil {
+			return err
+		}
+		if err := mayArchive(entries[i]); err != nil {
+			return err
+		}
+		return d.wholeMessages(ctx, entries[i])
+	})
+	open := map[string][]int{}
+	var boxes []string
+	for i, e := range entries {
+		if errs[i] != nil || e.Archived != nil {
+			continue
+		}
+		box := boxName(e)
+		if open[box] == nil {
+			boxes = append(boxes, box)
+		}
+		open[box] = append(open[box], i)
+	}
+	for _, box := range boxes {
+		for places := range slices.Chunk(open[box], maxFiling) {
+			all := make([]agenda.Entry, len(places))
+			for k, i := range places {
+				all[k] = entries[i]
+			}
+			err := d.file(ctx, box, place, all)
+			for _, i := range places {
+				if errs[i] = err; err == nil {
+					entries[i], errs[i] = d.Book.EntryByID(ctx, entries[i].ID)
+				}
+			}
+		}
+	}
+	return entries, errs
+}
+
+// wholeMessages sees that the vault holds what will be filed.
+func (d *Desk) wholeMessages(ctx context.Context, e agenda.Entry) error {
+	for _, c := range filed(e) {
+		if err := d.Vault.Check(ctx, c.Message, c.Size); err != nil {
+			return &Error{code: CodeDamaged, Entry: e.Name, Err: err}
+		}
+	}
+	return nil
+}
+
+// filed are the copies of an entry that belong into the box.
+func filed(e agenda.Entry) []agenda.Copy {
+	var copies []agenda.Copy
+	for _, c := range e.Copies {
+		if c.State == agenda.CopyAccepted || c.State == agenda.CopyEvidenced {
+			copies = append(copies, c)
+		}
+	}
+	return copies
+}
+
+// file appends the messages of entries to their box and records them.
+func (d *Desk) file(ctx context.Context, box, place string, entries []agenda.Entry) error {
+	who, err := d.ActingOr(ctx, Clerk(entries[0].Name.Book))
 	if err != nil {
-		return e, err
+		return err
 	}
-	if e.Archived != nil {
-		return e, nil
-	}
-	if err := mayArchive(e); err != nil {
-		return e, err
-	}
-	who, err := d.ActingOr(ctx, Clerk(e.Name.Book))
-	if err != nil {
-		return e, err
-	}
-	box := boxName(e)
-	if err := os.MkdirAll(filepath.Dir(d.path(boxFolder, box)), 0o700); err != nil {
-		return e, err
+	if err := vault.MakeFolder(filepath.Dir(d.path(boxFolder, box))); err != nil {
+		return err
 	}
 	f, release, err := vault.OpenBox(d.path(boxFolder, box))
 	if err != nil {
-		return e, err
+		return err
 	}
-	rec := agenda.ArchiveRecord{Box: box, Place: place}
-	err = d.fillBox(ctx, f, box, e, &rec)
+	records, err := d.fillBox(ctx, f, box, place, entries)
 	if err == nil {
 		// The box is on disk before the event names its octets; a crash
 		// between leaves a tail that the next run moves aside.
-		err = d.Book.Archive(ctx, who, e.ID, e.Last, rec)
+		err = d.Book.ArchiveAll(ctx, who, records)
 	}
-	if err = errors.Join(err, release()); err != nil {
-		return e, err
-	}
-	return d.Book.EntryByID(ctx, e.ID)
+	return errors.Join(err, release())
 }
 
 // MayArchive says whether an entry can be filed now, or is filed already.
@@ -73,7 +133,8 @@ func boxName(e agenda.Entry) string {
 	return filepath.ToSlash(filepath.Join(strconv.Itoa(e.Name.Year), string(e.Name.Book)+".mbox"))
 }
 
-func (d *Desk) fillBox(ctx context.Context, f *os.File, box string, e agenda.Entry, rec *agenda.ArchiveRecord) error {
+// asideTail moves away what a process left behind the recorded messages.
+func (d *Desk) asideTail(ctx context.Context, f *os.File, box string) error {
 	end, err := d.Book.BoxEnd(ctx, box)
 	if err != nil {
 		return err
@@ -84,40 +145,55 @@ func (d *Desk) fillBox(ctx context.Context, f *os.File, box string, e agenda.Ent
 	}
 	switch {
 	case st.Size() < end:
-		return &Error{code: CodeDamaged, Entry: e.Name, Field: box}
+		return &Error{code: CodeDamaged, Field: box}
 	case st.Size() > end:
 		aside := fmt.Sprintf("%s.sisa-%s", f.Name(), d.Now().UTC().Format("20060102T150405.000"))
-		if err := vault.MoveAsideTail(f, end, aside); err != nil {
-			return err
+		return vault.MoveAsideTail(f, end, aside)
+	}
+	return nil
+}
+
+func (d *Desk) fillBox(ctx context.Context, f *os.File, box, place string, entries []agenda.Entry) ([]agenda.Archiving, error) {
+	if err := d.asideTail(ctx, f, box); err != nil {
+		return nil, err
+	}
+	var messages []mail.MboxMessage
+	defer func() {
+		for _, m := range messages {
+			m.Message.(io.Closer).Close()
+		}
+	}()
+	for _, e := range entries {
+		for _, c := range filed(e) {
+			msg, err := d.Vault.Open(c.Message)
+			if err != nil {
+				return nil, err
+			}
+			at := c.SettledAt
+			if at.IsZero() {
+				at = e.ReleasedAt
+			}
+			messages = append(messages, mail.MboxMessage{At: at, Message: msg})
 		}
 	}
 	from, err := mail.ParseAddress(d.Config.Gateway.From)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, c := range e.Copies {
-		if c.State != agenda.CopyAccepted && c.State != agenda.CopyEvidenced {
-			continue
-		}
-		if err := d.Vault.Check(ctx, c.Message, c.Size); err != nil {
-			return &Error{code: CodeDamaged, Entry: e.Name, Err: err}
-		}
-		msg, err := d.Vault.Open(c.Message)
-		if err != nil {
-			return err
-		}
-		at := c.SettledAt
-		if at.IsZero() {
-			at = e.ReleasedAt
-		}
-		off, n, err := mail.AppendMbox(f, from, at, msg)
-		msg.Close()
-		if err != nil {
-			return err
-		}
-		rec.Copies = append(rec.Copies, agenda.ArchivedCopy{Copy: c.Copy, Offset: off, Length: n})
+	extents, err := mail.AppendMboxAll(f, from, messages)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	records := make([]agenda.Archiving, len(entries))
+	for i, e := range entries {
+		r := agenda.ArchiveRecord{Box: box, Place: place}
+		for _, c := range filed(e) {
+			r.Copies = append(r.Copies, agenda.ArchivedCopy{Copy: c.Copy, Offset: extents[0].Offset, Length: extents[0].Length})
+			extents = extents[1:]
+		}
+		records[i] = agenda.Archiving{ID: e.ID, Last: e.Last, Record: r}
+	}
+	return records, nil
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

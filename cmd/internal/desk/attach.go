@@ -3,30 +3,36 @@ package desk
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"io"
+	"regexp"
+	"slices"
+	"strings"
 
 	"sandi/agenda"
+	"sandi/agenda/extract"
 )
 
 // AttachParams say which scans belong to an ordinary letter.
 type AttachParams struct {
 	Name  agenda.Name
-	Files []string // PDF, kept octet for octet, in the order typed
-	Pages int      // of all files together; 0 = not said
+	Files []string // PDF, kept octet for octet, or pictures, in the order typed
+	// Scanned are pictures straight from a scanner, after the files.
+	Scanned [][]byte
+	Pages   int // of all files together; 0 = counted
+	// Anyway attaches also a file that is named after another entry.
+	Anyway bool
+	// Same is told of a file whose octets are a scan of other entries: rarely
+	// meant, most often the wrong sheet on the glass. nil: nobody is told.
+	Same func(file string, others []agenda.Name)
 }
 
 // Attach does the scanning half of step 4 of service B. A classified letter
 // never takes this path: its plaintext would lie in the vault.
 func (d *Desk) Attach(ctx context.Context, p AttachParams) (agenda.Entry, error) {
-	e, err := d.Book.Entry(ctx, p.Name)
+	e, err := d.attachable(ctx, p.Name)
 	if err != nil {
 		return e, err
-	}
-	if e.Name.Book != agenda.Surat || e.Letter.Class != agenda.ClassBiasa {
-		return e, &Error{code: CodeClassScan, Entry: e.Name, Detail: string(e.Letter.Class)}
-	}
-	if !agenda.Allowed(e.Name.Book, agenda.StepAttach, e.State) {
-		return e, &Error{code: CodeState, Entry: e.Name, Detail: string(e.State)}
 	}
 	docs, err := openDocuments(p.Files)
 	if err != nil {
@@ -40,13 +46,16 @@ func (d *Desk) Attach(ctx context.Context, p AttachParams) (agenda.Entry, error)
 		if n == 0 {
 			return e, &Error{code: CodeFile, Field: doc.path, Err: err}
 		}
-		if !bytes.Contains(head[:n], []byte("%PDF-")) {
+		if !bytes.Contains(head[:n], []byte("%PDF-")) && !extract.IsPicture(head[:n]) {
 			return e, &Error{code: CodeNotPDF, Entry: e.Name, Field: doc.path}
 		}
 		if _, err := doc.file.Seek(0, io.SeekStart); err != nil {
 			return e, &Error{code: CodeFile, Field: doc.path, Err: err}
 		}
 		total += doc.size
+		if err := d.rightScan(ctx, doc, p); err != nil {
+			return e, err
+		}
 	}
 	if err := d.fitsGateway(e.Name, total); err != nil {
 		return e, err
@@ -55,14 +64,34 @@ func (d *Desk) Attach(ctx context.Context, p AttachParams) (agenda.Entry, error)
 	if err != nil {
 		return e, err
 	}
-	var scans []agenda.Attachment
+	files := make([][]byte, len(docs), len(docs)+len(p.Scanned))
 	for i, doc := range docs {
-		o, err := d.keep(doc.file, pdfMedia)
+		if files[i], err = io.ReadAll(doc.file); err != nil {
+			return e, &Error{code: CodeFile, Field: doc.path, Err: err}
+		}
+	}
+	pdfs, err := d.scansOf(e.Name, append(files, p.Scanned...))
+	if err != nil {
+		return e, err
+	}
+	total = 0
+	for _, pdf := range pdfs {
+		total += int64(len(pdf.data))
+	}
+	if err := d.fitsGateway(e.Name, total); err != nil {
+		return e, err
+	}
+	var scans []agenda.Attachment
+	for i, pdf := range pdfs {
+		o, err := d.keep(bytes.NewReader(pdf.data), pdfMedia)
 		if err != nil {
 			return e, err
 		}
 		a := agenda.Attachment{Object: o}
-		if i == 0 {
+		switch {
+		case p.Pages == 0:
+			a.Pages = pdf.pages
+		case i == 0:
 			a.Pages = p.Pages
 		}
 		scans = append(scans, a)
@@ -71,6 +100,38 @@ func (d *Desk) Attach(ctx context.Context, p AttachParams) (agenda.Entry, error)
 		return e, err
 	}
 	return d.Book.EntryByID(ctx, e.ID)
+}
+
+// entryLike is a file name that begins with the name of an entry: "S208.pdf",
+// "s208-2.pdf".
+var entryLike = regexp.MustCompile(`^([KkSs][1-9][0-9]{0,6})(?:[^0-9].*)?$`)
+
+// rightScan watches for the commonest accident of the service, the wrong scan
+// on the right line: a file that is named after another entry is refused, one
+// whose octets are the scan of another entry is told.
+func (d *Desk) rightScan(ctx context.Context, doc document, p AttachParams) error {
+	if m := entryLike.FindStringSubmatch(doc.base); m != nil && !p.Anyway && !strings.EqualFold(m[1], p.Name.String()) {
+		return &Error{code: CodeScanName, Entry: p.Name, Field: doc.path}
+	}
+	if p.Same == nil {
+		return nil
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, doc.file); err != nil {
+		return &Error{code: CodeFile, Field: doc.path, Err: err}
+	}
+	if _, err := doc.file.Seek(0, io.SeekStart); err != nil {
+		return &Error{code: CodeFile, Field: doc.path, Err: err}
+	}
+	others, err := d.Book.AttachedTo(ctx, agenda.Hash(sum.Sum(nil)))
+	if err != nil {
+		return err
+	}
+	others = slices.DeleteFunc(others, func(n agenda.Name) bool { return n == p.Name })
+	if len(others) > 0 {
+		p.Same(doc.path, others)
+	}
+	return nil
 }
 
 // Orders are the links of the whole chain of a service as the profile has it.

@@ -17,11 +17,11 @@ import (
 func (d *Desk) logKey() (note.Signer, error) {
 	key, err := os.ReadFile(d.path(keysFolder, logKeyFile))
 	if err != nil {
-		return nil, &Error{code: CodeNoKey, Field: logKeyFile, Err: err}
+		return nil, &Error{code: CodeNoKey, Field: logKeyFile, Detail: "log", Err: err}
 	}
 	s, err := note.NewSigner(string(key))
 	if err != nil {
-		return nil, &Error{code: CodeNoKey, Field: logKeyFile}
+		return nil, &Error{code: CodeNoKey, Field: logKeyFile, Detail: "log"}
 	}
 	return s, nil
 }

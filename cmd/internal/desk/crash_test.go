@@ -44,7 +44,7 @@ var later = monday.Add(time.Hour)
 
 func child(step string) error {
 	ctx := context.Background()
-	d, err := Open(ctx, os.Getenv(childDesk), Options{Now: (&clock{later}).now, Cost: cheap})
+	d, err := Open(ctx, os.Getenv(childDesk), Options{Now: (&clock{t: later}).now, Cost: cheap})
 	if err != nil {
 		return err
 	}
@@ -75,6 +75,13 @@ func child(step string) error {
 		_, err = d.Archive(ctx, name, "")
 	case "report":
 		_, err = d.ReportResult(ctx, []agenda.Name{name}, "")
+	case "open":
+		_, err = Receive(ctx, nil, ReceiveParams{
+			Source: os.Getenv(childFile), KeyFile: os.Getenv(childFile) + ".key", Out: filepath.Join(os.Getenv(childDesk), "naskah"), Secrets: right,
+			Signers: []SignerFile{
+				{Role: agenda.RoleSandiman, File: os.Getenv(childFile) + ".sandiman"}, {Role: agenda.RoleKepalaSeksi, File: os.Getenv(childFile) + ".kasi"},
+			},
+		}, Options{Now: (&clock{t: later}).now})
 	case "void":
 		e, err := d.Book.Entry(ctx, name)
 		if err != nil {
@@ -119,7 +126,7 @@ func (s stage) command(t *testing.T, dir string, wrap ...string) *exec.Cmd {
 // reopen opens a desk after a crash, as the next command would.
 func reopen(t *testing.T, f *office, dir string) *office {
 	t.Helper()
-	d, err := Open(t.Context(), dir, Options{Now: (&clock{later.Add(time.Hour)}).now, Cost: cheap})
+	d, err := Open(t.Context(), dir, Options{Now: (&clock{t: later.Add(time.Hour)}).now, Cost: cheap})
 	if err != nil {
 		t.Fatalf("desk after the crash: %v", err)
 	}
@@ -144,17 +151,11 @@ func sweep(t *testing.T, s stage, check func(t *testing.T, f *office, again erro
 	for _, call := range durableCalls {
 		for n, survived := 1, 0; survived < 2; n++ {
 			dir := s.copyDesk(t)
-			var told bytes.Buffer
-			c := s.command(t, dir, "strace", "-f", "-o", "/dev/null", "-e", "trace="+call,
-				"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n))
-			c.Stderr = &told
-			if err := c.Run(); err == nil {
-				survived++
-			} else if killed(err) {
+			if s.killedAt(t, dir, call, n) {
 				kills++
 				survived = 0
 			} else {
-				t.Fatalf("%s before kill %d: %v: %s", call, n, err, told.String())
+				survived++
 			}
 			out, err := s.command(t, dir).CombinedOutput()
 			if err != nil {
@@ -174,6 +175,21 @@ func sweep(t *testing.T, s stage, check func(t *testing.T, f *office, again erro
 		t.Fatalf("only %d kills hit the step", kills)
 	}
 	t.Logf("%d kills", kills)
+}
+
+// killedAt runs the step under strace and kills it at the n-th call; false
+// means that the step came to its end before.
+func (s stage) killedAt(t *testing.T, dir, call string, n int) bool {
+	t.Helper()
+	var told bytes.Buffer
+	c := s.command(t, dir, "strace", "-f", "-o", "/dev/null", "-e", "trace="+call,
+		"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n))
+	c.Stderr = &told
+	err := c.Run()
+	if err != nil && !killed(err) {
+		t.Fatalf("%s before kill %d: %v: %s", call, n, err, told.String())
+	}
+	return err != nil
 }
 
 func killed(err error) bool {
@@ -387,12 +403,62 @@ func TestCrashBetweenDotAndReply(t *testing.T) {
 			if stored {
 				want = 1
 			}
-			if got := len(f.gateway.Messages()); got != want {
+			// The server goes on after its client died: give it time to store.
+			got := len(f.gateway.Messages())
+			for end := time.Now().Add(10 * time.Second); got < want && time.Now().Before(end); got = len(f.gateway.Messages()) {
+				time.Sleep(5 * time.Millisecond)
+			}
+			if got != want {
 				t.Errorf("server has %d messages, want %d", got, want)
 			}
 			after.audited()
 		})
 	}
+}
+
+// A process that dies while it opens a letter leaves no plaintext: the file
+// has no name until everything about it is good.
+func TestCrashOpen(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("strace is not installed")
+	}
+	if testing.Short() {
+		t.Skip("kills at every call take minutes")
+	}
+	f := newOffice(t, loopback.Options{})
+	f.send(f.signed("jateng"))
+	eml := f.file("x.eml", f.gateway.Messages()[0].Data)
+	for name, from := range map[string]string{"key": f.keys["jateng"], "sandiman": f.certificate("sandiman"), "kasi": f.certificate("kasi")} {
+		data, err := os.ReadFile(from)
+		f.check(err)
+		f.file("x.eml."+name, data)
+	}
+	s := stage{f: f, step: "open", entry: agenda.Name{Book: agenda.Kriptogram, Serial: 1, Year: 2026}, file: eml}
+	kills := 0
+	for _, call := range []string{"write", "fsync", "linkat,link", "openat", "close"} {
+		for n, survived := 1, 0; survived < 2; n++ {
+			dir := s.copyDesk(t)
+			if s.killedAt(t, dir, call, n) {
+				kills++
+				survived = 0
+			} else {
+				survived++
+			}
+			plain, err := os.ReadFile(filepath.Join(dir, "naskah"))
+			if err == nil && !bytes.Equal(plain, plainLetter) {
+				t.Fatalf("a part of the plaintext after a kill at %s number %d", call, n)
+			}
+			if err != nil {
+				noPlaintext(t, dir)
+			}
+			os.RemoveAll(dir)
+		}
+	}
+	if kills < 10 {
+		t.Fatalf("only %d kills hit the step", kills)
+	}
+	t.Logf("%d kills", kills)
 }
 
 // noPlaintext searches every file of a desk for the marker of the letter.

@@ -3,11 +3,12 @@ package desk
 import (
 	"context"
 	"errors"
+	"os"
+	"slices"
 	"time"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/vault"
-	"sandi/mail"
 )
 
 // SendParams say what is to leave.
@@ -81,6 +82,7 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 	}
 	defer lock.Unlock()
 	if !p.DryRun {
+		defer d.sweep(ctx)
 		if res.Doubted, _, err = d.Book.Recover(ctx, d.Nobody()); err != nil {
 			return res, err
 		}
@@ -103,10 +105,40 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 		}
 	}
 	err = job.run(ctx)
-	if job.session != nil {
-		job.session.Close()
+	after := context.WithoutCancel(ctx)
+	return res, errors.Join(err, d.noteOutage(after, res), job.finish(after))
+}
+
+// noteOutage remembers since when the gateway does not answer, and brings the
+// outage into the log once it does: the quarterly evaluation asks for it.
+func (d *Desk) noteOutage(ctx context.Context, res SendResult) error {
+	switch {
+	case res.Down != nil && coded(res.Down) != "mail.auth":
+		return d.Book.Unreachable(ctx, d.Now())
+	case res.Down == nil && len(res.Deliveries) > 0:
+		return d.Book.Reachable(ctx, d.Nobody(), d.Now())
 	}
-	return res, errors.Join(err, job.finish(context.WithoutCancel(ctx)))
+	return nil
+}
+
+// sweepAge is how old an object that no record names must be before it counts
+// as left by a crash, and how often `send` looks for such.
+const sweepAge = 24 * time.Hour
+
+// sweep removes what crashes left in the vault. The caller holds the sender's
+// lock, whose file carries the time of the last sweep. A fault is passed over:
+// the letters have left, and the next day sweeps again.
+func (d *Desk) sweep(ctx context.Context) {
+	path, now := d.path(sendLock), d.Now()
+	st, err := os.Stat(path)
+	if err != nil || now.Sub(st.ModTime()) < sweepAge {
+		return
+	}
+	_, err = d.Vault.Sweep(now, sweepAge, func(sum [32]byte) (bool, error) { return d.Book.Referenced(ctx, sum) })
+	if err == nil {
+		// At worst the next `send` sweeps again.
+		_ = os.Chtimes(path, now, now)
+	}
 }
 
 func (d *Desk) senderLock() (*vault.Lock, error) {
@@ -124,7 +156,7 @@ type sending struct {
 	res     *SendResult
 	release []releasable
 	units   map[int64]string // correspondent → unit
-	session *mail.Session
+	offered int64            // largest message that the gateway takes; 0: not said
 }
 
 // plan collects what is to be done and refuses the whole command when one of
@@ -132,61 +164,78 @@ type sending struct {
 // for something that could be seen before the first.
 func (s *sending) plan(ctx context.Context) error {
 	s.units = map[int64]string{}
-	names := s.p.Names
-	if s.p.Due {
-		refs, err := s.d.Book.Ready(ctx, s.d.Now(), nil, false)
-		if err != nil {
-			return err
-		}
-		seen := map[int64]bool{}
-		for _, r := range refs {
-			if seen[r.Entry] {
-				continue
-			}
-			seen[r.Entry] = true
-			e, err := s.d.Book.EntryByID(ctx, r.Entry)
-			if err != nil {
-				return err
-			}
-			names = append(names, e.Name)
-		}
-	}
-	next, err := s.firstNumber(ctx)
+	entries, err := s.chosen(ctx)
 	if err != nil {
 		return err
 	}
-	for _, n := range names {
-		e, err := s.d.Book.Entry(ctx, n)
-		if err != nil {
-			return err
+	// The checks are independent of each other; the numbers are not.
+	found := make([]releasable, len(entries))
+	faults := make([]error, len(entries))
+	err = inParallel(ctx, len(entries), func(ctx context.Context, i int) error {
+		if underway(entries[i].State) || entries[i].State == agenda.StateVoid {
+			return nil
 		}
-		if err := s.planOne(ctx, e, next); err != nil {
+		found[i], faults[i] = s.d.mayRelease(ctx, entries[i])
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	next, err := s.d.numbering(ctx)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if faults[i] != nil {
+			return faults[i]
+		}
+		if err := s.planOne(ctx, e, found[i], next); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// firstNumber returns a function that gives the numbers that would come next.
-func (s *sending) firstNumber(ctx context.Context) (func() (string, error), error) {
-	n, err := s.d.proposeNumber(ctx)
-	if err != nil {
-		return nil, err
+// underway tells whether an entry was released before.
+func underway(state agenda.State) bool {
+	switch state {
+	case agenda.StateReleased, agenda.StateSent, agenda.StateArchived, agenda.StateReported:
+		return true
 	}
-	t, err := agenda.ParseTemplate(s.d.Config.Profile.Number.Template)
-	if err != nil {
-		return nil, err
-	}
-	f := s.d.Config.Profile.Number
-	month := int(s.d.Now().In(agenda.WIB).Month())
-	return func() (string, error) {
-		text := t.Format(agenda.NumberFields{Seq: n.Seq, Year: n.Year, Month: month, Unit: f.Unit, Archive: f.Archive})
-		n.Seq++
-		return text, nil
-	}, nil
+	return false
 }
 
-func (s *sending) planOne(ctx context.Context, e agenda.Entry, next func() (string, error)) error {
+// chosen reads the entries by name, and behind them those that are due.
+func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
+	// Entries to be released are needed with their records.
+	entries := make([]agenda.Entry, len(s.p.Names))
+	err := inParallel(ctx, len(entries), func(ctx context.Context, i int) (err error) {
+		entries[i], err = s.d.Book.Entry(ctx, s.p.Names[i])
+		return err
+	})
+	if err != nil || !s.p.Due {
+		return entries, err
+	}
+	seen := map[int64]bool{}
+	for _, e := range entries {
+		seen[e.ID] = true
+	}
+	refs, err := s.d.Book.Ready(ctx, s.d.Now(), nil, false)
+	if err != nil {
+		return nil, err
+	}
+	var ids []int64
+	for _, r := range refs {
+		if !seen[r.Entry] {
+			seen[r.Entry] = true
+			ids = append(ids, r.Entry)
+		}
+	}
+	due, err := s.d.briefly(ctx, ids)
+	return append(entries, due...), err
+}
+
+func (s *sending) planOne(ctx context.Context, e agenda.Entry, r releasable, next func() agenda.ProposedNumber) error {
 	pl := Planned{Entry: e, Number: e.Number}
 	for _, c := range e.Copies {
 		u, err := s.unit(ctx, c)
@@ -195,13 +244,14 @@ func (s *sending) planOne(ctx context.Context, e agenda.Entry, next func() (stri
 		}
 		pl.Units = append(pl.Units, u)
 	}
-	switch e.State {
-	case agenda.StateReleased, agenda.StateSent, agenda.StateArchived, agenda.StateReported:
+	if underway(e.State) {
 		open := 0
 		for _, c := range e.Copies {
 			switch c.State {
 			case agenda.CopyReady, agenda.CopyDeferred:
-				open++
+				if s.takes(c) {
+					open++
+				}
 			case agenda.CopyDoubt, agenda.CopyHanded, agenda.CopyRejected:
 				s.res.Skipped = append(s.res.Skipped, s.fate(e, c))
 			}
@@ -211,22 +261,24 @@ func (s *sending) planOne(ctx context.Context, e agenda.Entry, next func() (stri
 			s.res.Plan.Copies += open
 		}
 		return nil
-	case agenda.StateVoid:
+	}
+	if e.State == agenda.StateVoid {
 		return &Error{code: CodeState, Entry: e.Name, Detail: string(e.State)}
 	}
-	r, err := s.d.mayRelease(ctx, e)
-	if err != nil {
-		return err
-	}
 	if e.Name.Book == agenda.Kriptogram {
-		if pl.Number, err = next(); err != nil {
-			return err
-		}
+		pl.Number = next().Text
 	}
 	s.release = append(s.release, r)
 	s.res.Plan.Release = append(s.res.Plan.Release, pl)
 	s.res.Plan.Copies += len(e.Copies)
 	return nil
+}
+
+// takes tells whether this run tries a copy: one that waits for its time only
+// when the entry was named.
+func (s *sending) takes(c agenda.Copy) bool {
+	return c.State == agenda.CopyReady ||
+		c.State == agenda.CopyDeferred && !(s.p.Due && c.NextAt.After(s.d.Now()))
 }
 
 func (s *sending) unit(ctx context.Context, c agenda.Copy) (string, error) {
@@ -254,35 +306,74 @@ func (s *sending) fate(e agenda.Entry, c agenda.Copy) Delivery {
 // run connects first: a number is given only when the gateway is there, or
 // when the clerk wants to number and queue.
 func (s *sending) run(ctx context.Context) error {
-	if err := s.reconnect(ctx); err != nil {
+	session, err := s.d.connect(ctx, s.p.Secrets)
+	if nobody := (*unanswered)(nil); errors.As(err, &nobody) {
+		return nobody.err
+	}
+	if err != nil && ctx.Err() != nil { // whoever presses Ctrl-C at the question
+		return ctx.Err()
+	}
+	if err != nil {
 		s.res.Down = err
 		if coded(err) == "mail.auth" || len(s.release) == 0 || !s.wantsQueue(err) {
-			return s.allWaiting(ctx)
+			s.allWaiting()
+			return nil
 		}
+	} else {
+		s.offered = session.Capabilities().MaxSize
 	}
+	t := s.open(ctx, session)
+	err = s.feed(t)
+	if home := t.close(); err == nil {
+		err = home
+	}
+	return err
+}
+
+// feed brings every open copy on its way: those released before, then the
+// others, numbered and frozen a few at a time while the couriers carry.
+func (s *sending) feed(t *traffic) error {
+	var before []agenda.Entry
 	for _, pl := range s.res.Plan.Ready {
-		if err := s.deliverEntry(ctx, pl.Entry); err != nil {
-			return err
-		}
+		before = append(before, pl.Entry)
 	}
-	for i := range s.release {
-		if s.res.Down != nil && !s.wantsQueue(s.res.Down) {
-			s.wait(s.release[i].entry)
-			continue
+	if err := t.deliver(before); err != nil {
+		return err
+	}
+	for rest := s.release; len(rest) > 0; {
+		if why := t.down(); why != nil && !s.wantsQueue(why) {
+			for _, r := range rest {
+				s.wait(r.entry)
+			}
+			return nil
 		}
-		if err := ctx.Err(); err != nil {
+		if err := t.ctx.Err(); err != nil {
+			return context.Cause(t.ctx)
+		}
+		n := window(rest)
+		released, err := s.d.releaseAll(t.ctx, rest[:n], s.limit())
+		s.res.Released = append(s.res.Released, released...)
+		if err := errors.Join(err, t.deliver(released)); err != nil {
 			return err
 		}
-		e, err := s.d.release(ctx, s.release[i], s.limit())
-		if err != nil {
-			return err
-		}
-		s.res.Released = append(s.res.Released, e)
-		if err := s.deliverEntry(ctx, e); err != nil {
-			return err
-		}
+		rest = rest[n:]
 	}
 	return nil
+}
+
+// maxWindow bounds how many entries are numbered in one transaction, ahead of
+// their delivery. When the gateway goes away in between, they wait with their
+// numbers.
+const maxWindow = 16
+
+// window is how many of the next entries can be released together: those of
+// one sender.
+func window(rest []releasable) int {
+	n := 1
+	for n < len(rest) && n < maxWindow && rest[n].sender.Handle == rest[0].sender.Handle {
+		n++
+	}
+	return n
 }
 
 func (s *sending) wantsQueue(why error) bool {
@@ -295,34 +386,19 @@ func (s *sending) wantsQueue(why error) bool {
 
 func (s *sending) limit() int64 {
 	limit := s.d.Config.Gateway.MaxSize
-	if s.session != nil {
-		if m := s.session.Capabilities().MaxSize; m > 0 && (limit == 0 || m < limit) {
-			limit = m
-		}
+	if s.offered > 0 && (limit == 0 || s.offered < limit) {
+		limit = s.offered
 	}
 	return limit
 }
 
-func (s *sending) reconnect(ctx context.Context) error {
-	if s.session != nil {
-		s.session.Close()
-		s.session = nil
-	}
-	session, err := s.d.connect(ctx, s.p.Secrets)
-	if err == nil {
-		s.session = session
-	}
-	return err
-}
-
-func (s *sending) allWaiting(context.Context) error {
+func (s *sending) allWaiting() {
 	for _, pl := range s.res.Plan.Ready {
 		s.wait(pl.Entry)
 	}
 	for _, r := range s.release {
 		s.wait(r.entry)
 	}
-	return nil
 }
 
 func (s *sending) wait(e agenda.Entry) {
@@ -334,111 +410,27 @@ func (s *sending) wait(e agenda.Entry) {
 	}
 }
 
-// deliverEntry tries every open copy of a released entry. After the first
-// failed connection it stops trying: one line, not eleven time-outs.
-func (s *sending) deliverEntry(ctx context.Context, e agenda.Entry) error {
-	for _, c := range e.Copies {
-		if c.State != agenda.CopyReady && c.State != agenda.CopyDeferred {
-			continue
-		}
-		if s.res.Down == nil && !s.session.Usable() {
-			s.res.Down = s.reconnect(ctx)
-		}
-		if s.res.Down != nil {
-			s.res.Waiting = append(s.res.Waiting, s.fate(e, c))
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := s.deliver(ctx, e, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// deliver makes one attempt at one copy. The three durable steps are claim,
-// arm and settle; a crash after claim leaves deferred, after arm doubt.
-func (s *sending) deliver(ctx context.Context, e agenda.Entry, c agenda.Copy) error {
-	ref := agenda.CopyRef{Entry: e.ID, Copy: c.Copy}
-	claimed, err := s.d.Book.Claim(ctx, []agenda.CopyRef{ref})
-	if err != nil {
-		return err
-	}
-	if len(claimed) == 0 {
-		return nil
-	}
-	job := claimed[0]
-	out, err := s.transmit(ctx, job, ref)
-	if err != nil {
-		// Nothing left: the frozen message is not what the book says.
-		return errors.Join(err, s.d.Book.Defer(context.WithoutCancel(ctx), ref, s.d.Now(), coded(err)))
-	}
-	// The fate is written even when the clerk has pressed Ctrl-C meanwhile.
-	keep := context.WithoutCancel(ctx)
-	f := s.fate(e, c)
-	f.Attempt, f.At, f.Code = job.Attempt, s.d.Now(), coded(out.Err)
-	f.Reply, f.QueueID = out.Reply.String(), out.QueueID
-	if out.State == mail.OutcomeDeferred {
-		f.State, f.NextAt = agenda.CopyDeferred, s.d.Now().Add(retryDelay(job.Attempt))
-		err = s.d.Book.Defer(keep, ref, f.NextAt, orElse(f.Reply, f.Code))
-	} else {
-		f.State = agenda.CopyState(out.State)
-		_, err = s.d.Book.Settle(keep, s.d.Nobody(), ref, s.settlement(f, job, out))
-	}
-	if err != nil {
-		return err
-	}
-	s.res.Deliveries = append(s.res.Deliveries, f)
-	if s.p.Report != nil {
-		s.p.Report(f)
-	}
-	return nil
-}
-
-func (s *sending) transmit(ctx context.Context, job agenda.Claimed, ref agenda.CopyRef) (mail.Outcome, error) {
-	if err := s.d.Vault.Check(ctx, job.Message, job.Size); err != nil {
-		return mail.Outcome{}, &Error{code: CodeDamaged, Entry: job.Entry, Err: err}
-	}
-	from, err := mail.ParseAddress(s.d.Config.Gateway.From)
-	if err != nil {
-		return mail.Outcome{}, err
-	}
-	to, err := mail.ParseAddress(job.Address)
-	if err != nil {
-		return mail.Outcome{}, err
-	}
-	f, err := s.d.Vault.Open(job.Message)
-	if err != nil {
-		return mail.Outcome{}, err
-	}
-	defer f.Close()
-	return s.session.Transmit(ctx, mail.Delivery{From: from, To: to, MessageID: job.MessageID, Size: job.Size}, f,
-		func() error { return s.d.Book.Arm(ctx, ref) }), nil
-}
-
-func (s *sending) settlement(f Delivery, job agenda.Claimed, out mail.Outcome) agenda.Settlement {
-	peer := s.session.Peer()
-	return agenda.Settlement{
-		State: f.State, Attempt: job.Attempt, Route: "smtp", QueueID: f.QueueID,
-		TLS: peer.TLSVersion + " " + peer.CipherSuite, Peer: peer.Address + " " + peer.CertificateSHA256,
-		Address: job.Address, Reply: f.Reply, Dialogue: dataObject(out.Dialogue, textMedia),
-	}
-}
-
 // finish reads the entries again, so that what is told is what is on disk.
 func (s *sending) finish(ctx context.Context) error {
-	for _, list := range [][]Planned{s.res.Plan.Ready, s.res.Plan.Release} {
-		for _, pl := range list {
-			e, err := s.d.Book.EntryByID(ctx, pl.Entry.ID)
-			if err != nil {
-				return err
-			}
-			s.res.Entries = append(s.res.Entries, e)
-		}
+	all := append(append([]Planned(nil), s.res.Plan.Ready...), s.res.Plan.Release...)
+	ids := make([]int64, len(all))
+	for i, pl := range all {
+		ids[i] = pl.Entry.ID
 	}
-	return nil
+	var err error
+	s.res.Entries, err = s.d.briefly(ctx, ids)
+	return err
+}
+
+// briefly reads many entries with their copies and without their records.
+func (d *Desk) briefly(ctx context.Context, ids []int64) ([]agenda.Entry, error) {
+	chunks := slices.Collect(slices.Chunk(ids, 64))
+	parts := make([][]agenda.Entry, len(chunks))
+	err := inParallel(ctx, len(chunks), func(ctx context.Context, i int) (err error) {
+		parts[i], err = d.Book.Brief(ctx, chunks[i])
+		return err
+	})
+	return slices.Concat(parts...), err
 }
 
 const (

@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"sandi/agenda"
@@ -48,8 +51,8 @@ type Options struct {
 	As          string // handle of the acting officer; "": the settings', else the only one who fits
 }
 
-// Desk is an open desk folder. It is not safe for concurrent use by several
-// goroutines; several processes may open one desk.
+// Desk is an open desk folder. The steps on different entries may run side by
+// side, the rest is for one goroutine; several processes may open one desk.
 type Desk struct {
 	Dir    string
 	Config *config.Config
@@ -59,8 +62,23 @@ type Desk struct {
 
 	opts         Options
 	user, host   string
-	unlocked     map[crypto.Fingerprint]*crypto.Key // by passphrase, once per process
-	mailPassword string                             // asked once per process
+	asking       sync.Mutex                                                           // guards the two below; one question at a time
+	unlocked     map[crypto.Fingerprint]*crypto.Key                                   // by passphrase, once per process
+	mailPassword string                                                               // asked once per process
+	dial         func(ctx context.Context, network, address string) (net.Conn, error) // nil: the system's
+	certificates sync.Map                                                             // agenda.Hash → *crypto.Certificate, of the book's objects
+}
+
+// noDesk tells a folder that was never a desk from one that may not be read
+// and from one that lost its book.
+func noDesk(dir string, err error) error {
+	if !errors.Is(err, os.ErrNotExist) {
+		return &Error{code: CodeFolderDenied, Field: dir, Err: err}
+	}
+	if _, err := os.Lstat(filepath.Join(dir, configFile)); err == nil {
+		return &Error{code: CodeFolderBook, Field: dir}
+	}
+	return &Error{code: CodeNone, Field: dir}
 }
 
 // Open opens the desk in dir. A command that writes brings a changed
@@ -68,7 +86,7 @@ type Desk struct {
 // settings that were in force.
 func Open(ctx context.Context, dir string, o Options) (*Desk, error) {
 	if _, err := os.Lstat(filepath.Join(dir, bookFile)); err != nil {
-		return nil, &Error{code: CodeNone, Field: dir}
+		return nil, noDesk(dir, err)
 	}
 	if err := vault.CheckFolder(dir); err != nil {
 		return nil, err
@@ -205,6 +223,10 @@ func (d *Desk) holder(ctx context.Context, role agenda.Role) (agenda.Officer, er
 	if err != nil {
 		return agenda.Officer{}, err
 	}
+	// While somebody acts for the head, the head is away.
+	if acting := slices.DeleteFunc(slices.Clone(fit), func(o agenda.Officer) bool { return !actsAs(o, role) }); len(acting) > 0 {
+		fit = acting
+	}
 	if len(fit) == 1 {
 		return fit[0], nil
 	}
@@ -238,6 +260,11 @@ func Clerk(b agenda.BookName) agenda.Role {
 	return agenda.RoleOperator
 }
 
+// actsAs tells whether an officer holds a role as Plh. or Plt.
+func actsAs(o agenda.Officer, role agenda.Role) bool {
+	return slices.ContainsFunc(o.Roles, func(g agenda.RoleGrant) bool { return g.Role == role && g.Kind != "tetap" })
+}
+
 func holdsAny(o agenda.Officer, roles []agenda.Role) bool {
 	for _, g := range o.Roles {
 		for _, r := range roles {
@@ -267,9 +294,17 @@ func title(o agenda.Officer, role agenda.Role) string {
 
 // CertificateOf reads a certificate that the book keeps.
 func (d *Desk) CertificateOf(ctx context.Context, sum agenda.Hash) (*crypto.Certificate, error) {
+	if c, ok := d.certificates.Load(sum); ok {
+		return c.(*crypto.Certificate), nil
+	}
 	o, err := d.Book.Object(ctx, sum)
 	if err != nil {
 		return nil, err
 	}
-	return crypto.ParseCertificate(o.Data)
+	c, err := crypto.ParseCertificate(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	d.certificates.Store(sum, c)
+	return c, nil
 }

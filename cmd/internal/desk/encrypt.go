@@ -346,11 +346,14 @@ func (d *Desk) preflight(ctx context.Context, e agenda.Entry, policy crypto.Poli
 			if err != nil {
 				return nil, nil, err
 			}
-			exact := policy
-			exact.RSA2048Exception = d.Config.Profile.RSA2048(corr.Handle)
-			r := crypto.Recipient{Certificate: cert, Subkey: crypto.Fingerprint(corr.Subkey)}
-			row.Facts, row.Findings = cert.Facts(d.Now()), exact.Check(r, d.Now())
+			r := crypto.Recipient{
+				Certificate: cert, Subkey: crypto.Fingerprint(corr.Subkey), RSA2048Exception: d.Config.Profile.RSA2048(corr.Handle),
+			}
+			row.Facts, row.Findings = cert.Facts(d.Now()), policy.Check(r, d.Now())
 			recipients = append(recipients, r)
+			if corr.Ended {
+				row.Findings = append([]crypto.Finding{{Code: CodeCorrespondent, Refuse: true}}, row.Findings...)
+			}
 			if corr.State != agenda.Confirmed {
 				row.Findings = append([]crypto.Finding{{Code: CodeUnconfirmed, Refuse: true}}, row.Findings...)
 			}

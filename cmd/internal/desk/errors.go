@@ -2,8 +2,6 @@ package desk
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 
 	"sandi/agenda"
 )
@@ -40,37 +38,6 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// EntryName is the entry concerned, "" when there is none.
-func (e *Error) EntryName() string {
-	if e.Entry.Serial == 0 {
-		return ""
-	}
-	return e.Entry.String()
-}
-
-// MessageArgs are the pairs of name and value for a message about the error.
-func (e *Error) MessageArgs() []any {
-	var pairs []any
-	detail := e.Detail
-	if detail == "" && e.Err != nil {
-		detail = e.Err.Error()
-	}
-	for _, p := range [][2]string{{"entry", e.EntryName()}, {"field", e.Field}, {"detail", detail}} {
-		if p[1] != "" {
-			pairs = append(pairs, p[0], p[1])
-		}
-	}
-	// want tells the cases of one code apart: the flag that is missing, else
-	// the detail.
-	if flag, ok := strings.CutPrefix(e.Field, "--"); ok {
-		return append(pairs, "want", flag)
-	}
-	if e.Detail != "" {
-		pairs = append(pairs, "want", e.Detail)
-	}
-	return pairs
-}
-
 // Is makes two errors with the same code equal, so that a caller can compare
 // with one made by [Refusal].
 func (e *Error) Is(target error) bool {
@@ -104,6 +71,7 @@ const (
 	CodeFile           = "desk.file"             // a document cannot be read
 	CodeEmptyFile      = "desk.empty_file"       // a document is empty
 	CodeNotPDF         = "desk.not_pdf"          // a scan that is no PDF
+	CodeScanName       = "desk.scan_name"        // a scan named after another entry
 	CodeSameName       = "desk.same_name"        // two documents with one base name
 	CodeTooLarge       = "desk.too_large"        // larger than the gateway takes
 	CodeClassScan      = "desk.class_scan"       // a classified letter on the ordinary path
@@ -123,8 +91,16 @@ const (
 	CodeNotSent        = "desk.not_sent"         // a sheet or the archive before sending
 	CodeNotArchived    = "desk.not_archived"     // the report of a letter before it is filed
 	CodeCorrespondent  = "desk.correspondent"    // a correspondent's data cannot stand
+	CodeAddress        = "desk.address"          // a mail address that cannot stand
+	CodeCertificate    = "desk.certificate"      // a certificate that nobody can encipher for
+	CodeFolderDenied   = "desk.folder_denied"    // the desk folder may not be read
+	CodeFolderBook     = "desk.folder_book"      // a desk folder without its book
 	CodeHandle         = "desk.handle"           // a handle that cannot stand
 	CodeDuplicate      = "desk.duplicate"        // an officer of that handle is there
+	CodeProgram        = "desk.program"          // a program of the system is not there, or failed
+	CodePrinter        = "desk.printer"          // the printer refused
+	CodeScanner        = "desk.scanner"          // the scanner refused
+	CodePictures       = "desk.pictures"         // a picture that cannot become a page
 	CodeArchiveKeyGone = "desk.archive_key_gone" // no archive key in offline/
 )
 
@@ -134,16 +110,3 @@ func refuseEntry(code string, n agenda.Name) *Error { return &Error{code: code, 
 
 // Refusal is an error to compare with: errors.Is(err, desk.Refusal(code)).
 func Refusal(code string) error { return refuse(code) }
-
-func wrapf(err error, format string, args ...any) error {
-	return fmt.Errorf(format+": %w", append(args, err)...)
-}
-
-// FingerprintRefusal says that typed groups are not those of an addressee's
-// key.
-func FingerprintRefusal(handle string) error { return &Error{code: CodeFingerprint, Field: handle} }
-
-// NoCertificateRefusal says that an addressee has no certificate.
-func NoCertificateRefusal(handle string) error {
-	return &Error{code: CodeNoCertificate, Field: handle}
-}

@@ -18,21 +18,20 @@ const (
 	maxPacket   = 64 << 10
 )
 
+// ErrNotRegular is the cause of CodeFile where a folder, a FIFO or a device was given.
+var ErrNotRegular = errors.New("no regular file")
+
 // readLimited reads a small file of somebody else. A regular file only: a
 // FIFO or a device would hang or never end.
 func readLimited(path string, limit int64) ([]byte, error) {
+	if err := regular(path); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, &Error{code: CodeFile, Field: path}
-	}
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err
@@ -41,6 +40,16 @@ func readLimited(path string, limit int64) ([]byte, error) {
 		return nil, &Error{code: CodeTooLarge, Field: path}
 	}
 	return data, nil
+}
+
+// regular refuses all but regular files before an open, which would wait at a
+// FIFO for somebody to write.
+func regular(path string) error {
+	st, err := os.Stat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = &Error{code: CodeFile, Field: path, Err: ErrNotRegular}
+	}
+	return err
 }
 
 // document is one file to be enciphered or scanned: opened, regular, not
@@ -60,6 +69,9 @@ func openDocuments(paths []string) (docs []document, err error) {
 	}()
 	seen := map[string]bool{}
 	for _, p := range paths {
+		if err := regular(p); err != nil {
+			return docs, &Error{code: CodeFile, Field: p, Err: err}
+		}
 		f, err := os.Open(p)
 		if err != nil {
 			return docs, &Error{code: CodeFile, Field: p, Err: err}
@@ -144,9 +156,10 @@ func writeZip(ctx context.Context, w io.Writer, docs []document) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		// 1 January 1980 in MS-DOS form; a zero Modified keeps the extended
-		// time field, which would tell more, out of the file.
-		h := &zip.FileHeader{Name: doc.base, Method: zip.Store, ModifiedDate: 1<<5 | 1}
+		h := &zip.FileHeader{Name: doc.base, Method: zip.Store}
+		// 1 January 1980 in MS-DOS form.
+		//lint:ignore SA1019 Modified would add an extended time field, which tells the clerk's clock.
+		h.ModifiedDate = 1<<5 | 1
 		part, err := z.CreateHeader(h)
 		if err != nil {
 			return err
@@ -157,5 +170,3 @@ func writeZip(ctx context.Context, w io.Writer, docs []document) error {
 	}
 	return z.Close()
 }
-
-func notExist(err error) bool { return errors.Is(err, os.ErrNotExist) }

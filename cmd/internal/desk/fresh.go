@@ -3,7 +3,6 @@ package desk
 import (
 	"bytes"
 	"context"
-	"fmt"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/signedtext"
@@ -26,6 +25,19 @@ type dossier struct {
 // changed since it was typed: the file, the entry, the recipients, the roles
 // or the certificates. `sign` and `send` both begin here.
 func (d *Desk) fresh(ctx context.Context, e agenda.Entry) (dossier, error) {
+	s, err := d.load(ctx, e)
+	if err != nil {
+		return s, err
+	}
+	if err := d.freshRecipients(ctx, e, s.draft); err != nil {
+		return s, err
+	}
+	return s, d.freshOfficers(ctx, &s)
+}
+
+// load reads the latest draft of an entry and sees that draft, content
+// record, entry and file still belong together.
+func (d *Desk) load(ctx context.Context, e agenda.Entry) (dossier, error) {
 	s := dossier{entry: e}
 	stale := func(what string) error { return &Error{code: CodeStale, Entry: e.Name, Detail: what} }
 	rec := e.Drafted
@@ -63,10 +75,7 @@ func (d *Desk) fresh(ctx context.Context, e agenda.Entry) (dossier, error) {
 	if err := d.Vault.Check(ctx, rec.Kriptogram.SHA256, rec.Kriptogram.Size); err != nil {
 		return s, &Error{code: CodeDamaged, Entry: e.Name, Err: err}
 	}
-	if err := d.freshRecipients(ctx, e, s.draft); err != nil {
-		return s, err
-	}
-	return s, d.freshOfficers(ctx, &s)
+	return s, nil
 }
 
 func (d *Desk) freshRecipients(ctx context.Context, e agenda.Entry, draft signedtext.Draft) error {
@@ -118,29 +127,29 @@ func (d *Desk) freshOfficers(ctx context.Context, s *dossier) error {
 // verifyBy checks a text signature of one of our officers with his pinned
 // certificate, which must be fit today.
 func (d *Desk) verifyBy(ctx context.Context, n agenda.Name, o agenda.Officer, text, sig []byte, what string) error {
-	cert, err := d.CertificateOf(ctx, o.Certificate.SHA256)
+	cert, err := d.fitCertificate(ctx, n, o)
 	if err != nil {
 		return err
 	}
-	now := d.Now()
-	if f := cert.Facts(now); f.Revoked || !f.Expires.IsZero() && !now.Before(f.Expires) {
-		return &Error{code: CodeSignature, Entry: n, Field: o.Handle, Detail: unfit(f, now)}
-	}
-	if _, err := crypto.VerifyText(bytes.NewReader(text), sig, cert, now); err != nil {
+	if _, err := crypto.VerifyText(bytes.NewReader(text), sig, cert, d.Now()); err != nil {
 		return &Error{code: CodeSignature, Entry: n, Field: o.Handle, Detail: what, Err: err}
 	}
 	return nil
 }
 
+// fitCertificate reads the pinned certificate of one of our officers, which
+// must be neither revoked nor expired today.
+func (d *Desk) fitCertificate(ctx context.Context, n agenda.Name, o agenda.Officer) (*crypto.Certificate, error) {
+	cert, err := d.CertificateOf(ctx, o.Certificate.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	now := d.Now()
+	if f := cert.Facts(now); f.Revoked || !f.Expires.IsZero() && !now.Before(f.Expires) {
+		return nil, &Error{code: CodeSignature, Entry: n, Field: o.Handle, Detail: unfit(f, now)}
+	}
+	return cert, nil
+}
+
 // checkWords are the six words that people compare for a draft.
 func checkWords(text []byte) string { return signedtext.CheckWordsOf(signedtext.Sum(text)) }
-
-// CheckWordsOfKey are the six words of a fingerprint, "" when it is none.
-func CheckWordsOfKey(fingerprint string) string {
-	var raw []byte
-	if _, err := fmt.Sscanf(fingerprint, "%x", &raw); err != nil {
-		return ""
-	}
-	w := signedtext.CheckWords(raw)
-	return fmt.Sprint(w[0], " ", w[1], " ", w[2], " ", w[3], " ", w[4], " ", w[5])
-}

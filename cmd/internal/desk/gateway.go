@@ -3,12 +3,17 @@ package desk
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"sandi/cmd/internal/config"
+	"sandi/cmd/internal/vault"
 	"sandi/mail"
 )
 
@@ -25,7 +30,14 @@ func (d *Desk) gateway(s Secrets) (mail.Gateway, error) {
 	c := d.Config.Gateway
 	g := mail.Gateway{
 		Address: c.Address, TLS: mail.TLSMode(c.TLS), EHLO: c.EHLOName(), Username: c.Username,
-		Pins: c.PinDigests(), Now: d.opts.Now,
+		Pins: c.PinDigests(), Now: d.opts.Now, Dial: d.dial,
+	}
+	if c.ClientCert != "" {
+		cert, err := d.clientCertificate()
+		if err != nil {
+			return g, err
+		}
+		g.Certificates = []tls.Certificate{cert}
 	}
 	if c.Username != "" {
 		g.Password = func(ctx context.Context) (string, error) { return d.password(ctx, s) }
@@ -43,16 +55,80 @@ func (d *Desk) gateway(s Secrets) (mail.Gateway, error) {
 	return g, nil
 }
 
+// clientCertificate reads our certificate for the gateway. A key that others
+// can read is refused: it would be a password on a public wall.
+func (d *Desk) clientCertificate() (tls.Certificate, error) {
+	c := d.Config.Gateway
+	path := config.Resolve(d.Dir, c.ClientKey)
+	if st, err := os.Stat(path); err != nil || vault.OthersCanRead(st) {
+		return tls.Certificate{}, &Error{code: CodeGateway, Field: "gateway.client_key", Err: err}
+	}
+	key, err := readLimited(path, maxKeyFile)
+	if err != nil {
+		return tls.Certificate{}, &Error{code: CodeGateway, Field: "gateway.client_key", Err: err}
+	}
+	defer clear(key)
+	chain, err := readLimited(config.Resolve(d.Dir, c.ClientCert), maxTextFile)
+	if err != nil {
+		return tls.Certificate{}, &Error{code: CodeGateway, Field: "gateway.client_cert", Err: err}
+	}
+	cert, err := tls.X509KeyPair(chain, key)
+	if err != nil {
+		return cert, &Error{code: CodeGateway, Field: "gateway.client_cert", Err: errors.New("certificate and key do not fit")}
+	}
+	return cert, nil
+}
+
+// Probe is what the gateway offered when it was asked.
+type Probe struct {
+	At           time.Time
+	Gateway      string // as in the settings
+	Peer         mail.Peer
+	Capabilities mail.Capabilities
+}
+
+// probeFile keeps the last probe beside the settings, for people and for
+// whoever plans the next pin.
+const probeFile = "gateway.json"
+
+// Probe connects, logs in, sends nothing, and keeps what the gateway offers.
+func (d *Desk) Probe(ctx context.Context, s Secrets) (Probe, error) {
+	session, err := d.connect(ctx, s)
+	if err != nil {
+		return Probe{}, err
+	}
+	p := Probe{At: d.Now().UTC(), Gateway: d.Config.Gateway.Address, Peer: session.Peer(), Capabilities: session.Capabilities()}
+	if err := session.Close(); err != nil {
+		return p, err
+	}
+	data, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return p, err
+	}
+	return p, vault.WriteFile(d.path(probeFile), append(data, '\n'), 0o600)
+}
+
+// unanswered is a password that nobody gave: no fault of the gateway.
+type unanswered struct{ err error }
+
+func (e *unanswered) Error() string { return e.err.Error() }
+
+func (e *unanswered) Unwrap() error { return e.err }
+
 // password asks for the mailbox password, or runs the command of the settings
 // for it: an argument list, no shell, so that nothing is interpreted.
 func (d *Desk) password(ctx context.Context, s Secrets) (string, error) {
+	d.asking.Lock()
+	defer d.asking.Unlock()
 	if d.mailPassword != "" {
 		return d.mailPassword, nil
 	}
 	argv := d.Config.Gateway.PasswordCommand
 	var err error
 	if len(argv) == 0 {
-		d.mailPassword, err = s.MailPassword(ctx, d.Config.Gateway.Username)
+		if d.mailPassword, err = s.MailPassword(ctx, d.Config.Gateway.Username); err != nil {
+			err = &unanswered{err}
+		}
 		return d.mailPassword, err
 	}
 	var out bytes.Buffer

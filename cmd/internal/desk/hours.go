@@ -69,9 +69,13 @@ func (d *Desk) Due(e agenda.Entry) Deadline {
 	if received.IsZero() {
 		received = e.RegisteredAt
 	}
+	return d.due(received, e.Letter.Urgency)
+}
+
+func (d *Desk) due(received time.Time, urgency agenda.Urgency) Deadline {
 	p := d.Config.Profile.Deadline
 	l := Deadline{Deadline: d.Hours.Due(received, hours.Rule(p.Rule), time.Duration(p.ServiceHours)*time.Hour)}
-	if n := d.Config.Profile.UrgencyLimit(string(e.Letter.Urgency)); n > 0 {
+	if n := d.Config.Profile.UrgencyLimit(string(urgency)); n > 0 {
 		l.UrgencyLimit = n
 		l.Urgency, l.UrgencyOpen, _ = d.Hours.UrgencyDue(received, n)
 	}

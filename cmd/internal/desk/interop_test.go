@@ -74,6 +74,17 @@ func TestThroughPostfix(t *testing.T) {
 			t.Errorf("notice without our envelope id:\n%s", notice)
 		}
 	}
+	// Read from the Maildir, the notices say that both arrived.
+	came, err := f.Receipts(t.Context(), ReceiptParams{Sources: []string{g.maildir}})
+	f.check(err)
+	for _, r := range came.Receipts {
+		if r.Kind != agenda.ReceiptDSN || r.Action != "delivered" || r.Matched != agenda.MatchedEnvelope {
+			t.Errorf("receipt %+v", r)
+		}
+	}
+	if open, err := f.Overdue(t.Context(), -1); err != nil || len(came.Receipts) != 2 || len(open) != 0 {
+		t.Errorf("%d receipts, %d unconfirmed: %v", len(came.Receipts), len(open), err)
+	}
 	for _, n := range []agenda.Name{k, s} {
 		frozen := f.frozen(f.entry(n).Copies[0])
 		if !containsStored(stored, frozen) {
@@ -85,7 +96,7 @@ func TestThroughPostfix(t *testing.T) {
 			foreignCheck(t, f, m)
 		}
 		source := f.file("tersimpan.eml", m)
-		signers := append(f.ourSigners(), SignerFile{agenda.RoleOperator, f.certificate("operator")})
+		signers := append(f.ourSigners(), SignerFile{Role: agenda.RoleOperator, File: f.certificate("operator")})
 		got, err := Receive(t.Context(), nil, ReceiveParams{Source: source, Signers: signers, KeyFile: f.keys["jateng"]}, f.options())
 		if err != nil || got.Sending != crypto.VerdictGood {
 			t.Errorf("stored message: verdicts %v, why %v: %v", got.Verdicts, got.Why, err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +23,10 @@ var cheap = crypto.S2KCost{MemoryExponent: 10, Passes: 1, Parallelism: 1}
 // secrets answers every prompt of a test.
 type secrets struct{ passphrase, password string }
 
-func (s secrets) Passphrase(context.Context, KeyUse) ([]byte, error) { return []byte(s.passphrase), nil }
+func (s secrets) Passphrase(context.Context, KeyUse) ([]byte, error) {
+	return []byte(s.passphrase), nil
+}
+
 func (s secrets) MailPassword(context.Context, string) (string, error) {
 	return s.password, nil
 }
@@ -31,9 +35,14 @@ func (s secrets) Tries() int { return 1 }
 var right = secrets{"frasa sandi uji", "kata sandi uji"}
 
 // clock goes on by itself, a second each time it is read.
-type clock struct{ t time.Time }
+type clock struct {
+	t  time.Time
+	mu sync.Mutex
+}
 
 func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.t = c.t.Add(time.Second)
 	return c.t
 }
@@ -67,7 +76,7 @@ func newOffice(t testing.TB, o loopback.Options) *office {
 	if err := os.WriteFile(ca, server.CAPEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f := officeAt(t, (&clock{monday}).now, config.Gateway{Address: server.Addr(), TLS: string(o.TLS), Username: "persandian", CA: ca})
+	f := officeAt(t, (&clock{t: monday}).now, config.Gateway{Address: server.Addr(), TLS: string(o.TLS), Username: "persandian", CA: ca})
 	f.gateway = server
 	return f
 }

@@ -54,8 +54,8 @@ func TestKriptogramFromBookToReport(t *testing.T) {
 	// The correspondents, without any desk, with the certificates they were
 	// given.
 	signers := []SignerFile{
-		{agenda.RoleSandiman, f.certificate("sandiman")},
-		{agenda.RoleKepalaSeksi, f.certificate("kasi")},
+		{Role: agenda.RoleSandiman, File: f.certificate("sandiman")},
+		{Role: agenda.RoleKepalaSeksi, File: f.certificate("kasi")},
 	}
 	for i, handle := range []string{"jateng", "batang"} {
 		eml := f.file(handle+".eml", taken[i].Data)
@@ -108,7 +108,7 @@ func TestOrdinaryLetterFromBookToReport(t *testing.T) {
 		t.Errorf("state %s with both reports", e.State)
 	}
 	eml := f.file("s1.eml", f.gateway.Messages()[0].Data)
-	got, err := Receive(ctx, nil, ReceiveParams{Source: eml, Signers: []SignerFile{{agenda.RoleOperator, f.certificate("operator")}}}, f.options())
+	got, err := Receive(ctx, nil, ReceiveParams{Source: eml, Signers: []SignerFile{{Role: agenda.RoleOperator, File: f.certificate("operator")}}}, f.options())
 	if err != nil || got.Sending != crypto.VerdictGood || !got.Letter {
 		t.Errorf("verify: %+v %v", got, err)
 	}

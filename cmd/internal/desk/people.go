@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -30,6 +31,18 @@ type OfficerParams struct {
 	Passphrase func(context.Context) ([]byte, error)
 }
 
+// NeedsKey says whether an officer in these roles can do nothing without a
+// key: a paraf is always made with one, a signature unless the office signs in
+// ink.
+func (d *Desk) NeedsKey(roles []agenda.RoleGrant) bool {
+	for _, g := range roles {
+		if g.Role == agenda.RoleSandiman || g.Role == agenda.RoleKepalaSeksi && d.Config.Profile.Signature != "wet" {
+			return true
+		}
+	}
+	return false
+}
+
 // AddOfficer enters an officer with his certificate. The secret key of a
 // sandiman or operator is kept locked in keys/, that of a head of section
 // never enters the desk.
@@ -37,7 +50,7 @@ func (d *Desk) AddOfficer(ctx context.Context, p OfficerParams) (agenda.Officer,
 	o := p.Officer
 	// The handle becomes a file name, and a file of that name is another
 	// officer's key: both are settled before anything is written.
-	if !handleOK(o.Handle) {
+	if !agenda.ValidHandle(o.Handle) {
 		return o, &Error{code: CodeHandle, Field: o.Handle}
 	}
 	if _, err := d.Book.Officer(ctx, o.Handle); err == nil {
@@ -77,28 +90,24 @@ func (d *Desk) AddOfficer(ctx context.Context, p OfficerParams) (agenda.Officer,
 		}
 		o.Certificate, o.Fingerprint = dataObject(cert.Bytes(), secretMedia), string(cert.Fingerprint())
 	}
-	if err := d.keepKey(o, p, head, secret); err != nil {
-		return o, err
-	}
 	who, err := d.ActingOr(ctx, agenda.RoleSandiman, agenda.RoleOperator)
 	if err != nil {
 		return o, err
 	}
-	return o, d.Book.AddOfficer(ctx, who, o, p.Roles)
-}
-
-// handleOK is the form of a handle: a small letter or digit, then also "-",
-// "." and "_".
-func handleOK(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-		case i > 0 && (c == '-' || c == '.' || c == '_'):
-		default:
-			return false
+	made, err := d.keepKey(o, p, head, secret)
+	if err == nil {
+		err = d.Book.AddOfficer(ctx, who, o, p.Roles)
+	}
+	if err != nil && len(made) > 0 {
+		// A key that stayed would bar the handle; but a commit whose answer was
+		// lost is one, and its officer keeps his key.
+		if _, lost := d.Book.Officer(context.WithoutCancel(ctx), o.Handle); errors.Is(lost, agenda.ErrUnknownOfficer) {
+			for _, path := range made {
+				err = errors.Join(err, os.Remove(path))
+			}
 		}
 	}
-	return s != "" && len(s) <= 64
+	return o, err
 }
 
 func (d *Desk) newKey(ctx context.Context, o agenda.Officer, p OfficerParams) ([]byte, *crypto.Certificate, error) {
@@ -164,26 +173,37 @@ func (d *Desk) otherPerson(ctx context.Context, o agenda.Officer, cert *crypto.C
 }
 
 // keepKey writes the locked key, or the path of a head's key, before the
-// event: a committed officer always has his file.
-func (d *Desk) keepKey(o agenda.Officer, p OfficerParams, head bool, secret []byte) error {
+// event: a committed officer always has his file. It replaces nothing: a file
+// of that name is of somebody who is being entered at the same time, or was
+// left by a crash and is for a person to remove. made are the files it wrote.
+func (d *Desk) keepKey(o agenda.Officer, p OfficerParams, head bool, secret []byte) (made []string, err error) {
+	create := func(path string, data []byte) error {
+		err := vault.CreateFile(path, data, 0o600)
+		if err == nil {
+			made = append(made, path)
+		}
+		return err
+	}
 	switch {
 	case secret == nil:
-		return nil
+		return nil, nil
 	case !head:
-		return vault.WriteFile(d.keyFile(o.Handle), secret, 0o600)
+		err = create(d.keyFile(o.Handle), secret)
+		return made, err
 	}
 	path := p.KeyFile
 	if p.NewKey {
 		path = p.KeyOut
-		if err := vault.CreateFile(path, secret, 0o600); err != nil {
-			return err
+		if err := create(path, secret); err != nil {
+			return made, err
 		}
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return err
+		return made, err
 	}
-	return vault.WriteFile(d.pathFile(o.Handle), []byte(abs+"\n"), 0o600)
+	err = create(d.pathFile(o.Handle), []byte(abs+"\n"))
+	return made, err
 }
 
 // CorrespondentParams describe an approved addressee, or a change to one.
@@ -197,6 +217,7 @@ type CorrespondentParams struct {
 type SignerFile struct {
 	Role agenda.Role
 	File string
+	Data []byte // the certificate itself, in place of File
 }
 
 // KeyReport is what preflight and the import of a key show about it.
@@ -232,6 +253,26 @@ func (d *Desk) PreviewCorrespondent(ctx context.Context, p CorrespondentParams) 
 	return c, rep, err
 }
 
+// ArchiveOwner stands for the archive where a key's owner is named.
+const ArchiveOwner = "arsip"
+
+// OwnCertificate is the certificate of one of our officers, or of the archive
+// under the name `arsip`: what correspondents are given.
+func (d *Desk) OwnCertificate(ctx context.Context, handle string) (*crypto.Certificate, error) {
+	if handle == ArchiveOwner {
+		k, err := d.archiveCertificate(ctx)
+		return k.cert, err
+	}
+	o, err := d.Book.Officer(ctx, handle)
+	if err != nil {
+		return nil, err
+	}
+	if o.Fingerprint == "" {
+		return nil, &Error{code: CodeNoKey, Field: handle}
+	}
+	return d.CertificateOf(ctx, o.Certificate.SHA256)
+}
+
 // KeyOf reports on the pinned key of an addressee as it stands today.
 func (d *Desk) KeyOf(ctx context.Context, c agenda.Correspondent) (KeyReport, error) {
 	var rep KeyReport
@@ -247,25 +288,36 @@ func (d *Desk) KeyOf(ctx context.Context, c agenda.Correspondent) (KeyReport, er
 	return rep, nil
 }
 
-// MatchesFingerprint tells whether what was typed is the fingerprint, or its
-// last four groups or more.
-func MatchesFingerprint(fingerprint, typed string) bool {
+// CheckFingerprint refuses what was typed unless it is the fingerprint of the
+// addressee's key, or its last four groups or more.
+func CheckFingerprint(c agenda.Correspondent, typed string) error {
+	if c.Fingerprint == "" {
+		return &Error{code: CodeNoCertificate, Field: c.Handle}
+	}
 	got := strings.ToLower(strings.Join(strings.Fields(typed), ""))
-	return len(got) >= 16 && strings.HasSuffix(fingerprint, got)
+	if len(got) < 16 || !strings.HasSuffix(c.Fingerprint, got) {
+		return &Error{code: CodeFingerprint, Field: c.Handle}
+	}
+	return nil
 }
 
-// EditCorrespondent changes what p fills in. A certificate with the same
-// fingerprint is merged, so that a revocation seen once stays; a changed
-// encryption key must be confirmed again.
+// EditCorrespondent changes what p fills in. A certificate is merged with what
+// was kept of the same key before, so that a revocation seen once stays; a
+// changed encryption key must be confirmed again.
 func (d *Desk) EditCorrespondent(ctx context.Context, p CorrespondentParams, reason string) (agenda.Correspondent, KeyReport, error) {
 	c, err := d.Book.Correspondent(ctx, p.Handle)
 	if err != nil {
 		return c, KeyReport{}, err
 	}
+	was := c
 	c.Unit, c.Address = orElse(p.Unit, c.Unit), orElse(p.Address, c.Address)
 	rep, err := d.fillCorrespondent(ctx, &c, p)
 	if err != nil {
 		return c, rep, err
+	}
+	if c.Fingerprint != was.Fingerprint || c.Subkey != was.Subkey {
+		// What was heard was the old key; the book would take it for the new one.
+		c.State, c.ConfirmedBy, c.ConfirmedVia = agenda.Unconfirmed, "", ""
 	}
 	who, err := d.ActingOr(ctx, agenda.RoleSandiman, agenda.RoleOperator)
 	if err != nil {
@@ -281,25 +333,19 @@ func (d *Desk) EditCorrespondent(ctx context.Context, p CorrespondentParams, rea
 func (d *Desk) fillCorrespondent(ctx context.Context, c *agenda.Correspondent, p CorrespondentParams) (KeyReport, error) {
 	var rep KeyReport
 	if _, err := mail.ParseAddress(c.Address); err != nil {
-		return rep, err
+		return rep, &Error{code: CodeAddress, Field: c.Address, Err: err}
 	}
 	if p.Certificate != "" {
 		cert, err := readCertificate(p.Certificate)
 		if err != nil {
 			return rep, err
 		}
-		if c.Fingerprint == string(cert.Fingerprint()) {
-			old, err := d.CertificateOf(ctx, c.Certificate.SHA256)
-			if err != nil {
-				return rep, err
-			}
-			if cert, err = crypto.Merge(old, cert); err != nil {
-				return rep, err
-			}
+		if cert, err = d.asKnown(ctx, cert); err != nil {
+			return rep, err
 		}
 		rep.Facts = cert.Facts(d.Now())
 		if rep.Facts.Encryption == nil {
-			return rep, &Error{code: CodePreflight, Field: c.Handle, Detail: unfit(rep.Facts, d.Now())}
+			return rep, &Error{code: CodeCertificate, Field: c.Handle, Detail: unfit(rep.Facts, d.Now())}
 		}
 		sub := rep.Facts.Encryption
 		rep.Findings = crypto.Praktis().Check(crypto.Recipient{Certificate: cert, Subkey: sub.Fingerprint}, d.Now())
@@ -310,8 +356,11 @@ func (d *Desk) fillCorrespondent(ctx context.Context, c *agenda.Correspondent, p
 		c.Fingerprint, c.Subkey = string(cert.Fingerprint()), string(sub.Fingerprint)
 	}
 	for _, s := range p.Signers {
-		cert, err := readCertificate(s.File)
+		cert, err := s.certificate()
 		if err != nil {
+			return rep, err
+		}
+		if cert, err = d.asKnown(ctx, cert); err != nil {
 			return rep, err
 		}
 		c.Signers = replaceSigner(c.Signers, agenda.Signer{
@@ -319,6 +368,29 @@ func (d *Desk) fillCorrespondent(ctx context.Context, c *agenda.Correspondent, p
 		})
 	}
 	return rep, nil
+}
+
+// asKnown merges a certificate with all that the book ever kept of the same
+// key: a revocation seen once stays, also when the key was exchanged for
+// another and comes back without it.
+func (d *Desk) asKnown(ctx context.Context, cert *crypto.Certificate) (*crypto.Certificate, error) {
+	kept, err := d.Book.Objects(ctx, secretMedia)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range kept {
+		old, err := d.CertificateOf(ctx, o.SHA256)
+		if err != nil {
+			return nil, err
+		}
+		if old.Fingerprint() != cert.Fingerprint() {
+			continue
+		}
+		if cert, err = crypto.Merge(old, cert); err != nil {
+			return nil, err
+		}
+	}
+	return cert, nil
 }
 
 // unfit names why a certificate has no usable encryption key.
@@ -384,17 +456,18 @@ func (d *Desk) ConfirmCorrespondent(ctx context.Context, handle, typed, by, chan
 	if err != nil {
 		return err
 	}
-	if c.Fingerprint == "" {
-		return &Error{code: CodeNoCertificate, Field: handle}
-	}
-	if !MatchesFingerprint(c.Fingerprint, typed) {
-		return &Error{code: CodeFingerprint, Field: handle}
+	if err := CheckFingerprint(c, typed); err != nil {
+		return err
 	}
 	who, err := d.ActingOr(ctx, agenda.RoleSandiman, agenda.RoleOperator)
 	if err != nil {
 		return err
 	}
-	return d.Book.ConfirmCorrespondent(ctx, who, handle, by, channel)
+	err = d.Book.ConfirmCorrespondent(ctx, who, handle, c.Fingerprint, by, channel)
+	if coded(err) == "agenda.fingerprint_changed" {
+		return &Error{code: CodeFingerprint, Field: handle, Err: err}
+	}
+	return err
 }
 
 func orElse(s, other string) string {

@@ -3,10 +3,10 @@ package desk
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,11 +84,15 @@ type receiver struct {
 	text  []byte // kriptogram.txt
 	ours  crypto.Fingerprint
 	clerk *crypto.Certificate // who initialled, when pinned
+	from  string              // correspondent whose sandiman initialled, "" when not of the desk
+
+	unheard []string // fingerprints of officers whose correspondent is not confirmed
 }
 
 // pin is a certificate that may sign in a role for a correspondent.
 type pin struct {
 	role agenda.Role
+	from string // handle of the correspondent; "" = named by a flag
 	unit string
 	cert *crypto.Certificate
 }
@@ -180,7 +184,11 @@ func openSource(path string) (*source, error) {
 
 func looseSource(dir string) (*source, error) {
 	s := &source{close: func() error { return nil }, open: func(name string) (io.ReadCloser, error) {
-		return os.Open(filepath.Join(dir, name))
+		path := filepath.Join(dir, name)
+		if err := regular(path); err != nil {
+			return nil, err
+		}
+		return os.Open(path)
 	}}
 	for _, n := range []string{signedtext.KriptogramFile, signedtext.DraftFile, signedtext.ParafFile, signedtext.SignatureFile} {
 		if _, err := os.Stat(filepath.Join(dir, n)); err == nil {
@@ -216,7 +224,7 @@ func (r *receiver) cover() []byte {
 // loadPins collects who may sign: the flags first, then the desk.
 func (r *receiver) loadPins(ctx context.Context) error {
 	for _, s := range r.p.Signers {
-		cert, err := readCertificate(s.File)
+		cert, err := s.certificate()
 		if err != nil {
 			return err
 		}
@@ -230,12 +238,23 @@ func (r *receiver) loadPins(ctx context.Context) error {
 		return err
 	}
 	for _, c := range all {
+		if c.Ended {
+			continue
+		}
+		if c.State != agenda.Confirmed {
+			// Nobody has heard yet that this is the office: its officers are
+			// pinned like its key, by voice.
+			for _, s := range c.Signers {
+				r.unheard = append(r.unheard, s.Fingerprint)
+			}
+			continue
+		}
 		for _, s := range c.Signers {
 			cert, err := r.d.CertificateOf(ctx, s.Certificate.SHA256)
 			if err != nil {
 				return err
 			}
-			r.pins = append(r.pins, pin{role: s.Role, unit: c.Unit, cert: cert})
+			r.pins = append(r.pins, pin{role: s.Role, from: c.Handle, unit: c.Unit, cert: cert})
 		}
 	}
 	return nil
@@ -245,10 +264,15 @@ func (r *receiver) pinned(fingerprint string, roles ...agenda.Role) *pin {
 	for i := range r.pins {
 		p := &r.pins[i]
 		for _, role := range roles {
-			if p.role == role && string(p.cert.Fingerprint()) == fingerprint {
+			// Paraf, signature and envelope of one letter are of one office.
+			other := r.from != "" && p.from != "" && p.from != r.from
+			if p.role == role && !other && string(p.cert.Fingerprint()) == fingerprint {
 				return p
 			}
 		}
+	}
+	if slices.Contains(r.unheard, fingerprint) {
+		r.why("pin-unconfirmed")
 	}
 	if fingerprint != "" {
 		r.res.Unknown = append(r.res.Unknown, Unknown{roles[0], fingerprint})
@@ -283,7 +307,11 @@ func (r *receiver) ourKey(ctx context.Context) (*crypto.Key, error) {
 	return r.d.keyOf(o)
 }
 
-func (r *receiver) why(word string) { r.res.Why = append(r.res.Why, word) }
+func (r *receiver) why(word string) {
+	if !slices.Contains(r.res.Why, word) {
+		r.res.Why = append(r.res.Why, word)
+	}
+}
 
 // kriptogram judges the draft, its signatures and the file that it names.
 func (r *receiver) kriptogram() error {
@@ -311,8 +339,11 @@ func (r *receiver) kriptogram() error {
 		return bad("no-kriptogram")
 	}
 	defer f.Close()
-	sum, n := digestSize(f)
-	if sum != draft.Kriptogram || n != draft.Size {
+	sum, n, err := digestSize(f)
+	if err != nil && coded(err) != mail.CodeParse {
+		return &Error{code: CodeFile, Field: r.p.Source, Err: err}
+	}
+	if err != nil || sum != draft.Kriptogram || n != draft.Size {
 		return bad("digest")
 	}
 	if draft.Paraf.Fingerprint == draft.Signature.Fingerprint {
@@ -320,7 +351,7 @@ func (r *receiver) kriptogram() error {
 	}
 	paraf := r.judge("paraf", draft.Paraf.Fingerprint, signedtext.ParafFile, agenda.RoleSandiman)
 	if p := r.pinnedQuiet(draft.Paraf.Fingerprint, agenda.RoleSandiman); p != nil {
-		r.clerk, r.res.Sender = p.cert, p.unit
+		r.clerk, r.from, r.res.Sender = p.cert, p.from, p.unit
 	}
 	if draft.Wet() {
 		r.why("wet")
@@ -393,11 +424,12 @@ func (r *receiver) sending() {
 		bad("cover-form")
 		return
 	}
-	r.res.Cover = &c
 	if v2 := r.outer(c.From.Fingerprint); v2 != crypto.VerdictGood {
 		*v = v2
 		return
 	}
+	// Only now: number, copy and time of a stranger's cover say nothing.
+	r.res.Cover = &c
 	switch {
 	case !r.headersFit(c.From.Address, c.To.Address, c.MessageID):
 		bad("headers")
@@ -406,7 +438,10 @@ func (r *receiver) sending() {
 	case r.res.Draft == nil || c.Of != len(r.res.Draft.Recipients) || c.Copy > c.Of ||
 		r.res.Draft.Recipients[c.Copy-1].Fingerprint != c.To.Fingerprint:
 		bad("cover-recipient")
-	case r.ours != "" && string(r.ours) != c.To.Fingerprint:
+	case r.ours == "":
+		r.why("recipient-unchecked")
+		*v = crypto.VerdictUnchecked
+	case string(r.ours) != c.To.Fingerprint:
 		bad("not-for-us")
 	default:
 		*v = crypto.VerdictGood
@@ -440,6 +475,19 @@ func (r *receiver) headersFit(from, to, id string) bool {
 	return r.src.parsed.Protected && h["From"] == from && h["To"] == to && h["Message-ID"] == id
 }
 
+// forUs tells whether an ordinary letter is addressed to us, by the key or the
+// address of the desk. Without either nobody can say, and it passes.
+func (r *receiver) forUs(to signedtext.Party) bool {
+	if r.ours != "" && to.Fingerprint == string(r.ours) {
+		return true
+	}
+	if r.d != nil {
+		ours, err := mail.ParseAddress(r.d.Config.Gateway.From)
+		return err == nil && ours.String() == to.Address
+	}
+	return r.ours == "" || to.Fingerprint == ""
+}
+
 // letter judges an ordinary letter: it has the one verdict of its sending.
 func (r *receiver) letter() error {
 	r.res.Letter = true
@@ -463,6 +511,10 @@ func (r *receiver) letter() error {
 		r.why("headers")
 		*v = crypto.VerdictBad
 	}
+	if !r.forUs(c.To) {
+		r.why("not-for-us")
+		*v = crypto.VerdictBad
+	}
 	for _, s := range c.Scans {
 		r.res.Scans = append(r.res.Scans, s.Name)
 		f, err := r.src.open(s.Name)
@@ -471,11 +523,21 @@ func (r *receiver) letter() error {
 			*v = crypto.VerdictBad
 			continue
 		}
-		if sum, _ := digestSize(f); sum != s.Sum {
+		sum, _, err := digestSize(f)
+		f.Close()
+		if err != nil && coded(err) != mail.CodeParse {
+			return &Error{code: CodeFile, Field: r.p.Source, Err: err}
+		}
+		if err != nil || sum != s.Sum {
 			r.why("digest")
 			*v = crypto.VerdictBad
 		}
-		f.Close()
+	}
+	for i := range m.Parts {
+		// Gateways add footers of text; a file that nobody signed is somebody's.
+		if p := &m.Parts[i]; !p.Signed && !strings.HasPrefix(p.Media, "text/") {
+			r.why("extra-part")
+		}
 	}
 	return r.sum(false)
 }
@@ -625,8 +687,15 @@ func (r *receiver) record(ctx context.Context) error {
 		Manifest: signedtext.Sum(r.text), Kriptogram: r.res.Draft.Kriptogram,
 		Sender: orElse(r.res.Sender, r.res.Draft.Office), Verdicts: r.res.Verdicts.String(),
 	}
-	if r.res.Cover != nil {
-		o.Copy, o.Number = r.res.Cover.Copy, r.res.Cover.Number
+	// The copy is our place in the draft that the head signed: loose parts and
+	// a strange envelope cannot make the same copy look new.
+	for i, to := range r.res.Draft.Recipients {
+		if to.Fingerprint == string(r.ours) {
+			o.Copy = i + 1
+		}
+	}
+	if r.res.Cover != nil && r.res.Verdicts.Sending == crypto.VerdictGood {
+		o.Number = r.res.Cover.Number
 	}
 	who, err := r.d.ActingOr(ctx, agenda.RoleSandiman)
 	if err != nil {
@@ -636,10 +705,10 @@ func (r *receiver) record(ctx context.Context) error {
 	return err
 }
 
-func digestSize(f io.Reader) (agenda.Hash, int64) {
+func digestSize(f io.Reader) (agenda.Hash, int64, error) {
 	w := &counter{}
-	sum := digest(io.TeeReader(f, w))
-	return sum, w.n
+	sum, err := digest(io.TeeReader(f, w))
+	return sum, w.n, err
 }
 
 type counter struct{ n int64 }
@@ -690,5 +759,5 @@ func (d *Desk) OpenOwn(ctx context.Context, name agenda.Name, p ReceiveParams) (
 		Class:    e.Letter.Class, Urgency: e.Letter.Urgency, FileName: opened.FileName, Size: opened.Size,
 		Out: p.Out, Zip: opened.FileName == "naskah.zip",
 	}
-	return res, errors.Join(out.Commit())
+	return res, out.Commit()
 }

@@ -55,28 +55,54 @@ func (d *Desk) mayReleaseLetter(ctx context.Context, r releasable) (releasable, 
 		return r, &Error{code: CodeNoScan, Entry: e.Name, Detail: string(e.State)}
 	}
 	if e.Letter.Class != agenda.ClassBiasa {
-		return r, refuseEntry(CodeClassScan, e.Name)
+		return r, &Error{code: CodeClassScan, Entry: e.Name, Field: string(e.Letter.Class)}
 	}
 	if !e.Ordered && d.Config.Profile.OrderRequired(string(e.Name.Book)) {
 		return r, refuseEntry(CodeNotOrdered, e.Name)
 	}
+	if err := d.checkScans(ctx, e); err != nil {
+		return r, err
+	}
 	var total int64
 	for _, a := range e.Attachments {
-		if err := d.Vault.Check(ctx, a.Object.SHA256, a.Object.Size); err != nil {
-			return r, &Error{code: CodeDamaged, Entry: e.Name, Err: err}
-		}
 		total += a.Object.Size
 	}
 	for _, c := range e.Copies {
 		if c.Correspondent == 0 {
 			return r, &Error{code: CodeCorrespondent, Entry: e.Name, Field: c.Handle}
 		}
+		if corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent); err != nil {
+			return r, err
+		} else if corr.Ended {
+			return r, &Error{code: CodeCorrespondent, Entry: e.Name, Field: c.Handle}
+		}
 	}
 	var err error
-	if r.sender, err = d.Acting(ctx, agenda.RoleOperator); err != nil {
+	if r.sender, err = d.letterSender(ctx); err != nil {
 		return r, err
 	}
 	return r, d.fitsGateway(e.Name, total)
+}
+
+// letterSender is the operator; in an office that has none, its sandiman.
+func (d *Desk) letterSender(ctx context.Context) (agenda.Officer, error) {
+	operators, err := d.Book.Holder(ctx, agenda.RoleOperator, d.Now())
+	if err != nil {
+		return agenda.Officer{}, err
+	}
+	if len(operators) == 0 {
+		return d.Acting(ctx, agenda.RoleSandiman)
+	}
+	return d.Acting(ctx, agenda.RoleOperator)
+}
+
+func (d *Desk) checkScans(ctx context.Context, e agenda.Entry) error {
+	for _, a := range e.Attachments {
+		if err := d.Vault.Check(ctx, a.Object.SHA256, a.Object.Size); err != nil {
+			return &Error{code: CodeDamaged, Entry: e.Name, Err: err}
+		}
+	}
+	return nil
 }
 
 // unlockSender asks for the sender's passphrase where the message is to be
@@ -98,37 +124,115 @@ func (d *Desk) unlockSender(ctx context.Context, r *releasable, s Secrets) error
 // makes the second try rare: only midnight or another program moves it.
 const maxProposals = 5
 
-// release gives the number, freezes the message of every copy and commits
-// both together. Until the commit nothing is used up: a crash leaves objects
-// in the vault that nobody refers to.
+// release is releaseAll for one entry.
 func (d *Desk) release(ctx context.Context, r releasable, limit int64) (agenda.Entry, error) {
-	e := r.entry
+	all, err := d.releaseAll(ctx, []releasable{r}, limit)
+	if err != nil {
+		return r.entry, err
+	}
+	return all[0], nil
+}
+
+// releaseAll gives the numbers, freezes the message of every copy and commits
+// all together. Until the commit nothing is used up: a crash leaves objects
+// in the vault that nobody refers to. When one of several entries cannot be
+// released, those before it are; the error is that of the first that was not.
+// All entries have one sender.
+func (d *Desk) releaseAll(ctx context.Context, all []releasable, limit int64) ([]agenda.Entry, error) {
 	for try := 1; ; try++ {
-		rel := agenda.Release{}
-		if e.Name.Book == agenda.Kriptogram {
-			n, err := d.proposeNumber(ctx)
-			if err != nil {
-				return e, err
+		err := d.releaseOnce(ctx, all, limit)
+		switch {
+		case err == nil:
+			ids := make([]int64, len(all))
+			for i := range all {
+				ids[i] = all[i].entry.ID
 			}
-			rel.Number = &n
+			return d.briefly(ctx, ids)
+		case coded(err) == "agenda.number_taken" && try < maxProposals:
+		case len(all) == 1 || ctx.Err() != nil:
+			return nil, err
+		default:
+			var entries []agenda.Entry
+			for i := range all {
+				one, err := d.releaseAll(ctx, all[i:i+1], limit)
+				if err != nil {
+					return entries, err
+				}
+				entries = append(entries, one...)
+			}
+			return entries, nil
 		}
-		at := d.Now()
+	}
+}
+
+// releaseOnce proposes numbers, builds the messages side by side and commits.
+func (d *Desk) releaseOnce(ctx context.Context, all []releasable, limit int64) error {
+	numbers, err := d.proposeNumbers(ctx, all)
+	if err != nil {
+		return err
+	}
+	at := d.Now()
+	batch := make([]agenda.Releasing, len(all))
+	err = inParallel(ctx, len(all), func(ctx context.Context, i int) error {
+		e := all[i].entry
+		batch[i] = agenda.Releasing{ID: e.ID, Last: e.Last, Release: agenda.Release{Number: numbers[i]}}
 		for _, c := range e.Copies {
-			f, err := d.freeze(ctx, r, c, rel.Number, at, limit)
+			f, err := d.freeze(ctx, all[i], c, numbers[i], at, limit)
 			if err != nil {
-				return e, err
+				return err
 			}
-			rel.Copies = append(rel.Copies, f)
+			batch[i].Release.Copies = append(batch[i].Release.Copies, f)
 		}
-		err := d.Book.Release(ctx, d.actor(r.sender.Handle), e.ID, e.Last, rel)
-		if coded(err) == "agenda.number_taken" && try < maxProposals {
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.Book.ReleaseAll(ctx, d.actor(all[0].sender.Handle), batch)
+}
+
+// proposeNumbers proposes the numbers that come next, in the order of the
+// entries; nil for a letter.
+func (d *Desk) proposeNumbers(ctx context.Context, all []releasable) ([]*agenda.ProposedNumber, error) {
+	numbers := make([]*agenda.ProposedNumber, len(all))
+	var next func() agenda.ProposedNumber
+	for i := range all {
+		if all[i].entry.Name.Book != agenda.Kriptogram {
 			continue
 		}
-		if err != nil {
-			return e, err
+		if next == nil {
+			var err error
+			if next, err = d.numbering(ctx); err != nil {
+				return nil, err
+			}
 		}
-		return d.Book.EntryByID(ctx, e.ID)
+		n := next()
+		numbers[i] = &n
 	}
+	return numbers, nil
+}
+
+// numbering returns a function that gives one number after the other, from
+// the one that would come next today.
+func (d *Desk) numbering(ctx context.Context) (func() agenda.ProposedNumber, error) {
+	n, err := d.proposeNumber(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := agenda.ParseTemplate(n.Template)
+	if err != nil {
+		return nil, err
+	}
+	day, err := time.Parse(time.DateOnly, n.Day)
+	if err != nil {
+		return nil, err
+	}
+	f := agenda.NumberFields{Seq: n.Seq, Year: n.Year, Month: int(day.Month()), Unit: d.Config.Profile.Number.Unit, Archive: d.Config.Profile.Number.Archive}
+	return func() agenda.ProposedNumber {
+		n.Seq, n.Text = f.Seq, t.Format(f)
+		f.Seq++
+		return n
+	}, nil
 }
 
 func (d *Desk) proposeNumber(ctx context.Context) (agenda.ProposedNumber, error) {
@@ -262,6 +366,11 @@ func bytesPart(name, media string, data []byte) mail.Part {
 // refused: the same correspondent, kriptogram and number, the address that
 // the correspondent has today.
 func (d *Desk) Readdress(ctx context.Context, name agenda.Name, copyNo int, reason string, s Secrets) (agenda.Entry, error) {
+	lock, err := d.senderLock()
+	if err != nil {
+		return agenda.Entry{}, err
+	}
+	defer lock.Unlock()
 	e, err := d.Book.Entry(ctx, name)
 	if err != nil {
 		return e, err
@@ -275,20 +384,22 @@ func (d *Desk) Readdress(ctx context.Context, name agenda.Name, copyNo int, reas
 	}
 	r := releasable{dossier: dossier{entry: e}}
 	if e.Name.Book == agenda.Kriptogram {
-		if r.dossier, err = d.fresh(ctx, e); err != nil {
+		if err := d.loadReleased(ctx, &r, c); err != nil {
 			return e, err
 		}
-		if r.signature, err = d.signatureOf(ctx, r.dossier); err != nil {
-			return e, err
-		}
-	}
-	if r.sender, err = d.Acting(ctx, Clerk(e.Name.Book)); err != nil {
+	} else if err := d.checkScans(ctx, e); err != nil {
 		return e, err
 	}
-	if r.head.Handle != "" {
-		if err := twoPeople(e.Name, r.sender, r.head); err != nil {
-			return e, err
-		}
+	if e.Name.Book == agenda.Surat {
+		r.sender, err = d.letterSender(ctx)
+	} else {
+		r.sender, err = d.Acting(ctx, agenda.RoleSandiman)
+	}
+	if err != nil {
+		return e, err
+	}
+	if r.sender.Fingerprint != "" && r.sender.Fingerprint == r.draft.Signature.Fingerprint {
+		return e, refuseEntry(CodeSamePerson, e.Name)
 	}
 	if err := d.unlockSender(ctx, &r, s); err != nil {
 		return e, err
@@ -303,6 +414,31 @@ func (d *Desk) Readdress(ctx context.Context, name agenda.Name, copyNo int, reas
 		return e, err
 	}
 	return d.Book.EntryByID(ctx, e.ID)
+}
+
+// loadReleased reads what a released kriptogram consists of. It was fresh when
+// it got its number; what may have changed since with other copies, or with
+// the people who signed, is no matter of this copy. Only its addressee must
+// still hold the key that the draft names.
+func (d *Desk) loadReleased(ctx context.Context, r *releasable, c agenda.Copy) error {
+	var err error
+	if r.dossier, err = d.load(ctx, r.entry); err != nil {
+		return err
+	}
+	corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+	if err != nil {
+		return err
+	}
+	if c.Copy > len(r.draft.Recipients) || r.draft.Recipients[c.Copy-1].Fingerprint != corr.Fingerprint ||
+		r.draft.Recipients[c.Copy-1].Subkey != corr.Subkey || corr.State != agenda.Confirmed || corr.Ended {
+		return &Error{code: CodeStale, Entry: r.entry.Name, Detail: "recipients"}
+	}
+	if r.entry.Signed == nil || r.entry.Signed.Signature.IsZero() {
+		return nil
+	}
+	o, err := d.Book.Object(ctx, r.entry.Signed.Signature.SHA256)
+	r.signature = o.Data
+	return err
 }
 
 // copyOf finds a copy of an entry by its number; 0 is the only copy.

@@ -31,6 +31,7 @@ const (
 	ForMessage   Purpose = "message"
 	ForOpen      Purpose = "open"
 	ForResend    Purpose = "resend"
+	ForRestore   Purpose = "restore"
 )
 
 // Secrets asks people for what only they know.
@@ -81,6 +82,8 @@ func (d *Desk) keyOf(o agenda.Officer) (*crypto.Key, error) {
 
 // unlock returns the officer's key, unlocked once per process.
 func (d *Desk) unlock(ctx context.Context, o agenda.Officer, role agenda.Role, why Purpose, s Secrets) (*crypto.Key, error) {
+	d.asking.Lock()
+	defer d.asking.Unlock()
 	if k := d.unlocked[crypto.Fingerprint(o.Fingerprint)]; k != nil {
 		return k, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	smtp "github.com/emersion/go-smtp"
 
@@ -293,4 +294,195 @@ func TestDeclinedPlanChangesNothing(t *testing.T) {
 	if !errors.Is(err, no) || f.numbers() != 0 || len(f.gateway.Messages()) != 0 {
 		t.Errorf("error %v, %d numbers", err, f.numbers())
 	}
+}
+
+// The copies of an entry carry the same parts: the message of one is no
+// evidence for another.
+func TestEvidenceOfAnotherCopy(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.signed("jateng", "batang")
+	_, folders, err := f.Manual(t.Context(), ManualParams{Name: n, Dir: filepath.Join(f.dir, "manual"), Secrets: right})
+	f.check(err)
+	settle := func(copyNo, of int) error {
+		_, err := f.Settle(t.Context(), SettleParams{
+			Name: n, Copy: copyNo, To: agenda.CopyEvidenced, At: f.now(), Evidence: filepath.Join(folders[of-1], "pesan.eml"), Secrets: right,
+		})
+		return err
+	}
+	if err := settle(2, 1); coded(err) != CodeEvidence || f.copyStates(n) != "handed handed" || f.entry(n).Copies[1].Basis != "" {
+		t.Errorf("error %v, copies %s, basis %q", err, f.copyStates(n), f.entry(n).Copies[1].Basis)
+	}
+	if err := settle(2, 2); err != nil || f.copyStates(n) != "handed evidenced" {
+		t.Errorf("error %v, copies %s", err, f.copyStates(n))
+	}
+}
+
+// What leaves by hand is checked before it is written out.
+func TestDamagedMessageIsNotHandedOver(t *testing.T) {
+	t.Parallel()
+	f, n := doubtful(t)
+	_, err := f.Settle(t.Context(), SettleParams{Name: n, To: agenda.CopyReady, Reason: "tujuan belum menerima", Secrets: right})
+	f.check(err)
+	f.damage(f.entry(n).Copies[0].Message)
+	dir := filepath.Join(f.dir, "manual")
+	_, folders, err := f.Manual(t.Context(), ManualParams{Name: n, Dir: dir, Secrets: right})
+	left, rerr := os.ReadDir(dir)
+	f.check(rerr)
+	if coded(err) != CodeDamaged || len(folders) != 0 || len(left) != 0 || f.copyStates(n) != "ready" {
+		t.Errorf("error %v, folders %v, files %v, copies %s", err, folders, left, f.copyStates(n))
+	}
+}
+
+// damage flips a bit of an object in the vault.
+func (f *office) damage(sum agenda.Hash) {
+	f.t.Helper()
+	path := filepath.Join(f.Dir, vault.ObjectPath(sum))
+	data, err := os.ReadFile(path)
+	f.check(err)
+	data[len(data)/2] ^= 1
+	f.check(os.Chmod(path, 0o600))
+	f.check(os.WriteFile(path, data, 0o600))
+}
+
+// refusing is an office whose gateway knows no addressee.
+func refusing(t *testing.T) *office {
+	t.Helper()
+	a := &answers{stage: "rcpt", reply: &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "unknown user"}}
+	return newOffice(t, loopback.Options{Hook: a.hook})
+}
+
+// What became of other copies, and of the people who signed, is no matter of
+// the copy at hand.
+func TestReaddressWhateverElseChanged(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*office, agenda.Name) error{
+		"other_copy_cancelled": func(f *office, n agenda.Name) error {
+			_, err := f.Settle(f.t.Context(), SettleParams{Name: n, Copy: 1, To: agenda.CopyCancelled, Reason: "batal", Secrets: right})
+			return err
+		},
+		"head_gone": func(f *office, _ agenda.Name) error {
+			return f.EndRole(f.t.Context(), "kasi", agenda.RoleGrant{Role: agenda.RoleKepalaSeksi})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := refusing(t)
+			n := f.signed("jateng", "batang")
+			f.send(n)
+			was := f.entry(n)
+			f.check(change(f, n))
+			e, err := f.Readdress(t.Context(), n, 2, "alamat salah", right)
+			if err != nil || e.Copies[1].State != agenda.CopyReady || e.Copies[1].MessageID == was.Copies[1].MessageID || e.Number != was.Number {
+				t.Errorf("error %v, copies %s, number %q", err, f.copyStates(n), e.Number)
+			}
+		})
+	}
+}
+
+func TestReaddressOfADamagedScan(t *testing.T) {
+	t.Parallel()
+	f := refusing(t)
+	n := f.ordinary("jateng")
+	_, err := f.Attach(t.Context(), AttachParams{Name: n, Files: []string{f.file("scan.pdf", plainLetter)}})
+	f.check(err)
+	f.send(n)
+	f.damage(f.entry(n).Attachments[0].Object.SHA256)
+	if _, err := f.Readdress(t.Context(), n, 1, "alamat salah", right); coded(err) != CodeDamaged || f.copyStates(n) != "rejected" {
+		t.Errorf("error %v, copies %s", err, f.copyStates(n))
+	}
+}
+
+// A copy that was in doubt may be with its recipient, also when it was given
+// up: its kriptogram is not void.
+func TestNoVoidAfterDoubt(t *testing.T) {
+	t.Parallel()
+	f, n := doubtful(t)
+	_, err := f.Settle(t.Context(), SettleParams{Name: n, To: agenda.CopyCancelled, Reason: "batal", Secrets: right})
+	f.check(err)
+	e := f.entry(n)
+	if err := f.Book.Void(t.Context(), f.Nobody(), e.ID, e.Last, "batal", "nota dinas 1"); coded(err) != "agenda.void_refused" || f.entry(n).State != agenda.StateReleased {
+		t.Errorf("error %v, state %s", err, f.entry(n).State)
+	}
+}
+
+// queued releases entries while the gateway is away.
+func (f *office) queued(names ...agenda.Name) {
+	f.t.Helper()
+	address := f.Config.Gateway.Address
+	f.Config.Gateway.Address = "127.0.0.1:1"
+	_, err := f.Send(f.t.Context(), SendParams{Names: names, Queue: true, Secrets: right})
+	f.check(err)
+	f.Config.Gateway.Address = address
+}
+
+// `send --due` leaves a copy alone whose time has not come, also when another
+// copy of the entry is due.
+func TestDueTakesOnlyTheCopiesThatAreDue(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	n := f.signed("jateng", "batang")
+	f.queued(n)
+	id := f.entry(n).ID
+	refs := []agenda.CopyRef{{Entry: id, Copy: 1}, {Entry: id, Copy: 2}}
+	_, err := f.Book.Claim(ctx, refs)
+	f.check(err)
+	f.check(f.Book.Defer(ctx, refs[0], f.now(), "nanti"))
+	f.check(f.Book.Defer(ctx, refs[1], f.now().Add(8*time.Hour), "nanti"))
+	res, err := f.Send(ctx, SendParams{Due: true, Secrets: right})
+	if err != nil || len(res.Deliveries) != 1 || res.Plan.Copies != 1 || f.copyStates(n) != "accepted deferred" {
+		t.Errorf("error %v, %d deliveries of %d, copies %s", err, len(res.Deliveries), res.Plan.Copies, f.copyStates(n))
+	}
+}
+
+// A message that is gone from the vault stops its own copy, not the queue.
+func TestDamagedCopyDoesNotStopTheQueue(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	a, b := f.signed("jateng"), f.signed("batang")
+	f.queued(a, b)
+	f.check(os.Remove(filepath.Join(f.Dir, vault.ObjectPath(f.entry(a).Copies[0].Message))))
+	_, err := f.Send(t.Context(), SendParams{Due: true, Secrets: right})
+	if coded(err) != CodeDamaged || f.copyStates(b) != "accepted" || len(f.gateway.Messages()) != 1 {
+		t.Errorf("error %v, copies %s, %d messages", err, f.copyStates(b), len(f.gateway.Messages()))
+	}
+}
+
+// Objects that no record names go a day later, once a day; no other does.
+func TestSendSweepsTheVault(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.signed("jateng")
+	w, err := f.Vault.NewObject()
+	f.check(err)
+	_, err = w.Write([]byte("sisa sebuah proses yang mati"))
+	f.check(err)
+	lost, _, err := w.Commit()
+	f.check(err)
+	there := func() bool {
+		_, err := os.Stat(filepath.Join(f.Dir, vault.ObjectPath(lost)))
+		return err == nil
+	}
+	// Two days lie between the files and the clock: all of them are old.
+	f.check(os.Chtimes(filepath.Join(f.Dir, vault.ObjectPath(lost)), f.now().Add(-48*time.Hour), f.now().Add(-48*time.Hour)))
+	old := f.entry(n).Drafted.Kriptogram.SHA256
+	f.check(os.Chtimes(filepath.Join(f.Dir, vault.ObjectPath(old)), f.now().Add(-48*time.Hour), f.now().Add(-48*time.Hour)))
+	lock, err := vault.TryLock(f.path(sendLock))
+	f.check(err)
+	f.check(lock.Unlock())
+	f.check(os.Chtimes(f.path(sendLock), f.now(), f.now()))
+	f.send(n)
+	if !there() {
+		t.Error("swept twice within a day")
+	}
+	f.check(os.Chtimes(f.path(sendLock), f.now(), f.now().Add(-25*time.Hour)))
+	f.send(n)
+	if there() {
+		t.Error("an object that nobody names is still there")
+	}
+	if st, err := os.Stat(f.path(sendLock)); err != nil || f.now().Sub(st.ModTime()) > time.Hour {
+		t.Errorf("the sweep is not noted: %v", err)
+	}
+	f.audited()
 }

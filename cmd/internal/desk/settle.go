@@ -119,6 +119,9 @@ var errOtherBytes = errors.New("file does not hold the frozen message")
 // sameMessage compares a message from the folder of sent mail with the frozen
 // one: the same octets but for line ends, or every part the same.
 func (d *Desk) sameMessage(c agenda.Copy, path string) error {
+	if err := regular(path); err != nil {
+		return err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -141,26 +144,38 @@ func (d *Desk) sameMessage(c agenda.Copy, path string) error {
 	if err != nil {
 		return err
 	}
-	if len(want.Parts) == 0 {
+	// All copies of an entry carry the same parts: only the addressee tells
+	// which of them this message was.
+	if len(want.Parts) == 0 || got.To != want.To {
 		return errOtherBytes
 	}
 	for i := range want.Parts {
 		w := &want.Parts[i]
 		g := got.Part(w.Name)
-		if g == nil || digest(g.Open()) != digest(w.Open()) {
+		if g == nil {
+			return errOtherBytes
+		}
+		given, err := digest(g.Open())
+		if err != nil {
+			return err
+		}
+		kept, err := digest(w.Open())
+		if err != nil {
+			return err
+		}
+		if given != kept {
 			return errOtherBytes
 		}
 	}
 	return nil
 }
 
-func digest(r io.Reader) (sum agenda.Hash) {
+func digest(r io.Reader) (agenda.Hash, error) {
 	h := sha256.New()
 	if _, err := io.Copy(h, r); err != nil {
-		return sum
+		return agenda.Hash{}, err
 	}
-	copy(sum[:], h.Sum(nil))
-	return sum
+	return agenda.Hash(h.Sum(nil)), nil
 }
 
 // ManualParams hand copies over to the clerk for the webmail.
@@ -225,7 +240,7 @@ func (d *Desk) Manual(ctx context.Context, p ManualParams) (agenda.Entry, []stri
 		folder := filepath.Join(p.Dir, strings.ReplaceAll(e.Name.Long(), "/", "-")+"-salinan-"+itoa(c.Copy))
 		// The files come before the state: a crash between leaves a folder
 		// more, never a copy that is said to be handed over and is not there.
-		if err := d.writeManual(folder, e, c); err != nil {
+		if err := d.writeManual(ctx, folder, e, c); err != nil {
 			return e, folders, err
 		}
 		folders = append(folders, folder)
@@ -239,7 +254,11 @@ func (d *Desk) Manual(ctx context.Context, p ManualParams) (agenda.Entry, []stri
 	return e, folders, nil
 }
 
-func (d *Desk) writeManual(folder string, e agenda.Entry, c agenda.Copy) error {
+func (d *Desk) writeManual(ctx context.Context, folder string, e agenda.Entry, c agenda.Copy) error {
+	// What leaves by hand passes no check on its way.
+	if err := d.Vault.Check(ctx, c.Message, c.Size); err != nil {
+		return &Error{code: CodeDamaged, Entry: e.Name, Err: err}
+	}
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return &Error{code: CodeFile, Field: folder, Err: err}
 	}

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -29,13 +30,30 @@ type BookParams struct {
 	ShowSubject bool
 	Format      string
 	Paper       string // "" = the profile's
+
+	// What follows chooses among the entries of the period; the heading says so
+	// and nothing is carried over.
+	States []agenda.State
+	Class  agenda.Class
+	Text   string
+	Names  []agenda.Name
+	Saying string // the choice in words, for the heading
+
+	// Continue prints sheets to be bound: the lines since the last ones, and
+	// again those that changed meanwhile. The period is then the year.
+	Continue bool
+	Volume   int // Buku ke-; 0: the one of the last sheets, at first 1
 }
 
 // BookPrinted tells what was printed.
 type BookPrinted struct {
-	Rows  int
-	Pages int
-	Codes []string
+	Rows   int
+	Again  int // of them printed before and changed since
+	Pages  int
+	Codes  []string
+	Sheet  int // last bound sheet; 0: not a print to be bound
+	Volume int
+	last   int // highest serial printed or carried
 }
 
 // PrintBook writes an extract of a book. The print itself enters the log with
@@ -55,7 +73,13 @@ func (d *Desk) PrintBook(ctx context.Context, w io.Writer, p BookParams) (BookPr
 	if err != nil {
 		return res, err
 	}
-	sheet, err := d.bookSheet(ctx, p, checkpoint, &res)
+	before := agenda.Printed{}
+	if p.Continue {
+		if before, err = d.Book.LastPrinted(ctx, p.Book, p.Year); err != nil {
+			return res, err
+		}
+	}
+	sheet, err := d.bookSheet(ctx, p, before, checkpoint, &res)
 	if err != nil {
 		return res, err
 	}
@@ -72,10 +96,42 @@ func (d *Desk) PrintBook(ctx context.Context, w io.Writer, p BookParams) (BookPr
 	if err != nil {
 		return res, err
 	}
-	filter := fmt.Sprintf("buku %s tahun %d perihal %s", p.Book, p.Year, masking(p))
-	return res, d.Book.RecordPrint(ctx, who, agenda.PrintRecord{
-		Kind: "book-" + orElse(p.Format, FormatPDF), Filter: filter, Rows: res.Rows, Size: size, Root: root, Pages: res.Codes,
-	})
+	record := agenda.PrintRecord{
+		Kind: "book-" + orElse(p.Format, FormatPDF), Filter: sheetFilter(p), Rows: res.Rows, Size: size, Root: root, Pages: res.Codes,
+	}
+	if p.Continue && record.Kind == "book-"+FormatPDF {
+		res.Sheet = max(before.Sheet, 0) + res.Pages
+		record.Book, record.Year, record.Last, record.Sheet, record.Volume = p.Book, p.Year, res.last, res.Sheet, res.Volume
+	}
+	return res, d.Book.RecordPrint(ctx, who, record)
+}
+
+// sheetFilter is what the log says about the choice of rows.
+func sheetFilter(p BookParams) string {
+	parts := []string{"buku " + string(p.Book), "tahun " + itoa(p.Year)}
+	if !p.From.IsZero() {
+		parts = append(parts, "sejak "+p.From.Format(time.DateOnly)+" sebelum "+p.Until.Format(time.DateOnly))
+	}
+	if p.Continue {
+		parts = append(parts, "lanjutan")
+	}
+	for _, s := range p.States {
+		parts = append(parts, "keadaan "+string(s))
+	}
+	if p.Class != "" {
+		parts = append(parts, "klasifikasi "+string(p.Class))
+	}
+	if p.Text != "" {
+		parts = append(parts, "kata") // the words themselves may be secret
+	}
+	if len(p.Names) > 0 {
+		parts = append(parts, itoa(len(p.Names))+" agenda disebut")
+	}
+	return strings.Join(append(parts, "perihal "+masking(p)), " ")
+}
+
+func (p BookParams) chosen() bool {
+	return len(p.States) > 0 || p.Class != "" || p.Text != "" || len(p.Names) > 0
 }
 
 func masking(p BookParams) string {
@@ -85,43 +141,50 @@ func masking(p BookParams) string {
 	return "disamarkan"
 }
 
-func (d *Desk) bookSheet(ctx context.Context, p BookParams, checkpoint []byte, res *BookPrinted) (extract.BookSheet, error) {
+func (d *Desk) bookSheet(ctx context.Context, p BookParams, before agenda.Printed, checkpoint []byte, res *BookPrinted) (extract.BookSheet, error) {
 	prof := d.Config.Profile.Book(string(p.Book))
 	page := d.page(true)
 	page.Checkpoint = string(checkpoint)
 	if p.Paper != "" {
 		page.Paper = extract.Paper(p.Paper)
 	}
+	res.Volume = max(p.Volume, before.Volume, 1)
+	period := p.Period
+	if p.Continue {
+		page.FirstSheet = before.Sheet + 1
+		period = "s.d. " + extract.Date(d.Now())
+	}
 	s := extract.BookSheet{
 		Page: page,
 		Heads: []string{
 			"KUTIPAN " + prof.Title,
-			fmt.Sprintf("Tahun %d · Buku ke-1 · %s", p.Year, p.Period),
-			"Saringan: semua agenda; perihal " + masking(p),
+			fmt.Sprintf("Tahun %d · Buku ke-%d · %s", p.Year, res.Volume, period),
+			"Saringan: " + orElse(p.Saying, "semua agenda") + "; perihal " + masking(p) + "; dicetak " + extract.DateTime(d.Now()),
 		},
 		Legend: d.legend(p.Book),
 		Words:  countWords(p.Book),
 		Left:   d.block("Mengetahui,", ctx, agenda.Role(prof.Acknowledge)),
-		Right: d.block(d.Config.Office.City+", "+extract.Date(d.Now()), ctx,
+		Right: d.block(d.placeAndDate(), ctx,
 			agenda.Role(prof.Prepared)),
 	}
 	for _, c := range prof.Columns {
 		s.Columns = append(s.Columns, extract.Column{Key: c.Key, Head: c.Head, Width: float64(c.Width)})
 	}
-	before := agenda.Filter{Book: p.Book, Year: p.Year, Until: p.From}
-	if !p.From.IsZero() {
-		err := d.Book.Each(ctx, before, func(e agenda.Entry) error {
-			s.Carried.Entries++
-			if e.NumberSeq > 0 {
-				s.Carried.Numbers++
-			}
-			return nil
-		})
+	filter := agenda.Filter{
+		Book: p.Book, Year: p.Year, From: p.From, Until: p.Until, States: p.States, Class: p.Class, Text: p.Text, Names: p.Names,
+	}
+	switch {
+	case p.chosen():
+	case p.Continue:
+		res.last = before.Last
+		filter.From, filter.Until = time.Time{}, time.Time{}
+	case !p.From.IsZero():
+		n, err := d.Book.CountBefore(ctx, p.Book, p.Year, p.From)
 		if err != nil {
 			return s, err
 		}
+		s.Carried = extract.Count{Entries: n.Entries, Numbers: n.Numbers}
 	}
-	filter := agenda.Filter{Book: p.Book, Year: p.Year, From: p.From, Until: p.Until}
 	if p.Book == agenda.Kriptogram && p.ShowSubject {
 		class, err := d.highestClass(ctx, filter)
 		if err != nil {
@@ -129,7 +192,18 @@ func (d *Desk) bookSheet(ctx context.Context, p BookParams, checkpoint []byte, r
 		}
 		s.Classification = class
 	}
-	s.Rows = d.rows(ctx, filter, p, &res.Rows)
+	var again []agenda.Name
+	if p.Continue {
+		carried, err := d.Book.CountUpTo(ctx, p.Book, p.Year, before.Last)
+		if err != nil {
+			return s, err
+		}
+		s.Carried = extract.Count{Entries: carried.Entries, Numbers: carried.Numbers}
+		if again, err = d.Book.ChangedSince(ctx, p.Book, p.Year, before.Last, before.Size); err != nil {
+			return s, err
+		}
+	}
+	s.Rows = d.rows(ctx, filter, p, again, before.Last, res)
 	return s, nil
 }
 
@@ -176,6 +250,14 @@ func (d *Desk) legend(b agenda.BookName) string {
 	return strings.Join(parts, "; ")
 }
 
+// placeAndDate stands over a signature: "Pekalongan, 30 November 2026".
+func (d *Desk) placeAndDate() string {
+	if d.Config.Office.City == "" {
+		return extract.Date(d.Now())
+	}
+	return d.Config.Office.City + ", " + extract.Date(d.Now())
+}
+
 // block is the signature block of a role: the holder's name where there is
 // one, else the title alone.
 func (d *Desk) block(heading string, ctx context.Context, role agenda.Role) extract.Signature {
@@ -186,12 +268,13 @@ func (d *Desk) block(heading string, ctx context.Context, role agenda.Role) extr
 	return s
 }
 
-// rows streams the entries of a book as rows of a sheet.
-func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, count *int) iter.Seq2[extract.Row, error] {
-	stop := fmt.Errorf("sheet ended")
+// rows streams the entries of a book as rows of a sheet: first again, what
+// was printed before and changed, then those after the serial.
+func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []agenda.Name, after int, res *BookPrinted) iter.Seq2[extract.Row, error] {
+	stop := errors.New("sheet ended")
 	return func(yield func(extract.Row, error) bool) {
 		units := map[int64]string{}
-		err := d.Book.Each(ctx, f, func(e agenda.Entry) error {
+		put := func(e agenda.Entry, repeated bool) error {
 			if e.Corrected || e.State == agenda.StateVoid {
 				full, err := d.Book.EntryByID(ctx, e.ID)
 				if err != nil {
@@ -209,12 +292,29 @@ func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, count *i
 				}
 				units[c.Correspondent] = corr.Unit
 			}
-			*count++
-			if !yield(d.row(e, p, units), nil) {
+			res.Rows++
+			res.last = max(res.last, e.Name.Serial)
+			row := d.row(e, p, units)
+			if repeated {
+				res.Again++
+				row.Again = true
+				remark := row.Cells["keterangan"]
+				remark.Text = strings.TrimSuffix("susulan; "+remark.Text, "; ")
+				row.Cells["keterangan"] = remark
+			}
+			if !yield(row, nil) {
 				return stop
 			}
 			return nil
-		})
+		}
+		var err error
+		if len(again) > 0 {
+			err = d.Book.Each(ctx, agenda.Filter{Names: again}, func(e agenda.Entry) error { return put(e, true) })
+		}
+		if err == nil {
+			f.After = after
+			err = d.Book.Each(ctx, f, func(e agenda.Entry) error { return put(e, false) })
+		}
 		if err != nil && err != stop {
 			yield(extract.Row{}, err)
 		}
@@ -376,7 +476,7 @@ func (d *Desk) PrintSlips(ctx context.Context, w io.Writer, names []agenda.Name,
 }
 
 // PrintDraft writes the sheet of a draft for the head of section.
-func (d *Desk) PrintDraft(ctx context.Context, w io.Writer, name agenda.Name) error {
+func (d *Desk) PrintDraft(ctx context.Context, w io.Writer, name agenda.Name, format string) error {
 	e, err := d.Book.Entry(ctx, name)
 	if err != nil {
 		return err
@@ -412,13 +512,16 @@ func (d *Desk) PrintDraft(ctx context.Context, w io.Writer, name agenda.Name) er
 		Sandiman: d.block("", ctx, agenda.RoleSandiman), Head: d.block("", ctx, agenda.RoleKepalaSeksi),
 	}
 	for i, r := range s.draft.Recipients {
-		sheet.To = append(sheet.To, extract.DraftRecipient{Copy: i + 1, Unit: r.Unit, KeyWords: CheckWordsOfKey(r.Fingerprint)})
+		sheet.To = append(sheet.To, extract.DraftRecipient{Copy: i + 1, Unit: r.Unit, KeyWords: signedtext.CheckWordsOfKey(r.Fingerprint)})
+	}
+	if format == FormatText {
+		return extract.DraftText(w, sheet)
 	}
 	return extract.Draft(w, d.page(false), sheet)
 }
 
 // PrintWaiting writes the list of drafts that wait for a signature.
-func (d *Desk) PrintWaiting(ctx context.Context, w io.Writer) error {
+func (d *Desk) PrintWaiting(ctx context.Context, w io.Writer, format string) error {
 	list, err := d.Waiting(ctx)
 	if err != nil {
 		return err
@@ -427,7 +530,7 @@ func (d *Desk) PrintWaiting(ctx context.Context, w io.Writer) error {
 	s := extract.WaitingSheet{
 		Reader: d.Config.Profile.Title(string(agenda.RoleKepalaSeksi)),
 		Date:   extract.DayDateTime(now),
-		Right:  d.block(d.Config.Office.City+", "+extract.Date(now), ctx, agenda.RoleSandiman),
+		Right:  d.block(d.placeAndDate(), ctx, agenda.RoleSandiman),
 	}
 	for _, short := range list {
 		e, err := d.Book.EntryByID(ctx, short.ID)
@@ -444,11 +547,14 @@ func (d *Desk) PrintWaiting(ctx context.Context, w io.Writer) error {
 			Due: moment(d.Due(e).At(), now), CheckWords: signedtext.CheckWordsOf(signedtext.Sum(text.Data)),
 		})
 	}
+	if format == FormatText {
+		return extract.WaitingText(w, s)
+	}
 	return extract.Waiting(w, d.page(false), s)
 }
 
 // PrintReceipt writes the receipt for a request, for the applicant.
-func (d *Desk) PrintReceipt(ctx context.Context, w io.Writer, name agenda.Name) error {
+func (d *Desk) PrintReceipt(ctx context.Context, w io.Writer, name agenda.Name, format string) error {
 	e, err := d.Book.Entry(ctx, name)
 	if err != nil {
 		return err
@@ -456,13 +562,17 @@ func (d *Desk) PrintReceipt(ctx context.Context, w io.Writer, name agenda.Name) 
 	p := d.Config.Profile
 	service := p.Service(string(e.Name.Book))
 	at, due := received(e), d.Due(e).At()
-	return extract.Receipt(w, d.page(false), extract.ReceiptSheet{
+	sheet := extract.ReceiptSheet{
 		Entry: e.Name.String(), Request: e.Letter.Request, RequestDate: letterDate(e.Letter.RequestDate), Applicant: e.Letter.Applicant,
 		Received: extract.DayDateTime(at), Service: service.Title,
 		Due: extract.DayDateTime(due), Cost: service.Fee,
 		Complaint: complaintLine(p.Complaints.Phone, p.Complaints.Email, p.Complaints.Website),
 		Officer:   p.Title(string(Clerk(e.Name.Book))),
-	})
+	}
+	if format == FormatText {
+		return extract.ReceiptText(w, sheet)
+	}
+	return extract.Receipt(w, d.page(false), sheet)
 }
 
 func complaintLine(parts ...string) string {

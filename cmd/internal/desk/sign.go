@@ -170,7 +170,7 @@ func (d *Desk) attached(ctx context.Context, pend Pending, path string) (sig []b
 	if err != nil {
 		return nil, "", &Error{code: CodeFile, Field: path, Err: err}
 	}
-	cert, err := d.CertificateOf(ctx, pend.Head.Certificate.SHA256)
+	cert, err := d.fitCertificate(ctx, pend.Entry.Name, pend.Head)
 	if err != nil {
 		return nil, "", err
 	}
@@ -416,7 +416,7 @@ func (d *Desk) signatureOf(ctx context.Context, s dossier) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := d.CertificateOf(ctx, s.head.Certificate.SHA256)
+	cert, err := d.fitCertificate(ctx, s.entry.Name, s.head)
 	if err != nil {
 		return nil, err
 	}

@@ -43,8 +43,8 @@ func (f *office) folder(p parts) string {
 
 func (f *office) ourSigners() []SignerFile {
 	return []SignerFile{
-		{agenda.RoleSandiman, f.certificate("sandiman")},
-		{agenda.RoleKepalaSeksi, f.certificate("kasi")},
+		{Role: agenda.RoleSandiman, File: f.certificate("sandiman")},
+		{Role: agenda.RoleKepalaSeksi, File: f.certificate("kasi")},
 	}
 }
 
@@ -159,7 +159,7 @@ func TestUnknownSignersAreUnchecked(t *testing.T) {
 		"none":          nil,
 		"sandiman_only": f.ourSigners()[:1],
 		"head_only":     f.ourSigners()[1:],
-		"roles_swapped": {{agenda.RoleKepalaSeksi, f.certificate("sandiman")}, {agenda.RoleSandiman, f.certificate("kasi")}},
+		"roles_swapped": {{Role: agenda.RoleKepalaSeksi, File: f.certificate("sandiman")}, {Role: agenda.RoleSandiman, File: f.certificate("kasi")}},
 	} {
 		got, err := f.receive(source, signers)
 		if coded(err) != CodeNotGood || got.Verdicts.Kriptogram != crypto.VerdictUnchecked || len(got.Unknown) == 0 {
@@ -418,5 +418,23 @@ func TestTwoPeople(t *testing.T) {
 	_, err := f.Encrypt(ctx, EncryptParams{Name: n, Documents: []string{f.file("a.pdf", plainLetter)}, Secrets: right})
 	if coded(err) != CodeSamePerson {
 		t.Errorf("one person for both: %v", err)
+	}
+}
+
+// A FIFO that nobody writes to would keep the clerk waiting for good.
+func TestPipesAreRefused(t *testing.T) {
+	t.Parallel()
+	needs(t, "mkfifo")
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "surat.pdf")
+	run(t, dir, "", "mkfifo", pipe)
+	for name, read := range map[string]func() error{
+		"documents": func() error { _, err := openDocuments([]string{pipe}); return err },
+		"key":       func() error { _, err := readLimited(pipe, maxKeyFile); return err },
+		"message":   func() error { _, err := openSource(pipe); return err },
+	} {
+		if err := read(); coded(err) != CodeFile {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -1,0 +1,522 @@
+package desk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	smtp "github.com/emersion/go-smtp"
+
+	"sandi/agenda"
+	"sandi/cmd/internal/config"
+	"sandi/mail"
+	"sandi/mail/loopback"
+)
+
+// attached are n ordinary letters that can be sent.
+func (f *office) attached(n int, to ...string) []agenda.Name {
+	f.t.Helper()
+	scan := f.file("pindaian.pdf", []byte("%PDF-1.4\nisi pindaian"))
+	names := make([]agenda.Name, n)
+	for i := range names {
+		names[i] = f.ordinary(to...)
+		_, err := f.Attach(f.t.Context(), AttachParams{Name: names[i], Files: []string{scan}})
+		f.check(err)
+	}
+	return names
+}
+
+// server compares the book with what the gateway took: nothing lost, nothing
+// twice, nothing that the book does not know.
+func (f *office) server(names []agenda.Name) {
+	f.t.Helper()
+	took := map[string]int{}
+	bodies := map[string][]byte{}
+	for _, m := range f.gateway.Messages() {
+		took[m.EnvelopeID]++
+		bodies[m.EnvelopeID] = m.Data
+	}
+	for _, n := range names {
+		for _, c := range f.entry(n).Copies {
+			id := mail.EnvelopeID(c.MessageID)
+			switch k := took[id]; {
+			case k > 1:
+				f.t.Errorf("%s copy %d: taken %d times", n, c.Copy, k)
+			case k == 1 && c.State != agenda.CopyAccepted && c.State != agenda.CopyDoubt:
+				f.t.Errorf("%s copy %d: at the server and %s in the book", n, c.Copy, c.State)
+			case k == 0 && c.State == agenda.CopyAccepted:
+				f.t.Errorf("%s copy %d: accepted in the book, not at the server", n, c.Copy)
+			}
+			if b := bodies[id]; b != nil && !bytes.Equal(b, f.frozen(c)) {
+				f.t.Errorf("%s copy %d: other octets arrived", n, c.Copy)
+			}
+			delete(took, id)
+		}
+	}
+	if len(took) > 0 {
+		f.t.Errorf("%d messages at the server that the book does not know", len(took))
+	}
+}
+
+func TestSeveralConnectionsShareABatch(t *testing.T) {
+	t.Parallel()
+	a := &answers{stage: "rcpt", addr: "batang@", reply: &smtp.SMTPError{Code: 550, Message: "unknown user"}}
+	f := newOffice(t, loopback.Options{Hook: a.hook})
+	f.Config.Gateway.Connections, f.Config.Gateway.PerConnection = 4, 3
+	good, bad := f.attached(20, "jateng"), f.attached(3, "batang")
+	kriptogram := f.signed("jateng", "batang")
+	all := append(append(append([]agenda.Name{}, good...), bad...), kriptogram)
+	told := 0
+	res, err := f.Send(t.Context(), SendParams{Names: all, Secrets: right, Report: func(Delivery) { told++ }})
+	if err != nil || len(res.Deliveries) != 25 || told != 25 || res.Down != nil {
+		t.Fatalf("%d deliveries, %d told, down %v, error %v", len(res.Deliveries), told, res.Down, err)
+	}
+	for _, n := range good {
+		if s := f.entry(n).State; s != agenda.StateSent {
+			t.Errorf("%s is %s", n, s)
+		}
+	}
+	for _, n := range bad {
+		if f.copyStates(n) != "rejected" {
+			t.Errorf("%s: %s", n, f.copyStates(n))
+		}
+	}
+	if f.copyStates(kriptogram) != "accepted rejected" || f.entry(kriptogram).Number != "001" {
+		t.Errorf("kriptogram: %s, number %q", f.copyStates(kriptogram), f.entry(kriptogram).Number)
+	}
+	f.server(all)
+	f.audited()
+}
+
+// A gateway that goes away in the middle leaves the rest ready, and a second
+// run brings exactly the rest.
+func TestGatewayGoesAwayInABatch(t *testing.T) {
+	t.Parallel()
+	var taken atomic.Int32
+	f := newOffice(t, loopback.Options{Hook: func(stage, _ string) *smtp.SMTPError {
+		if stage == "mail" && taken.Add(1) > 7 {
+			return &smtp.SMTPError{Code: 421, Message: "closing"}
+		}
+		return nil
+	}})
+	names := f.attached(30, "jateng")
+	limit := limitedDial{left: 3}
+	f.dial = limit.dial
+	res, err := f.Send(t.Context(), SendParams{Names: names, Secrets: right})
+	if err != nil || res.Down == nil || len(res.Waiting) == 0 {
+		t.Fatalf("down %v, %d waiting, error %v", res.Down, len(res.Waiting), err)
+	}
+	for _, x := range res.Waiting {
+		e := f.entry(x.Entry)
+		if e.State == agenda.StateReleased && e.Copies[0].State != agenda.CopyReady {
+			t.Errorf("%s waits as %s", x.Entry, e.Copies[0].State)
+		}
+		if e.State == agenda.StateReleased && e.Copies[0].Attempts != 0 {
+			t.Errorf("%s was not tried and has %d attempts", x.Entry, e.Copies[0].Attempts)
+		}
+	}
+	f.server(names)
+	taken.Store(-1000)
+	f.dial = nil
+	if _, err := f.Send(t.Context(), SendParams{Names: names, Secrets: right}); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		if s := f.entry(n).State; s != agenda.StateSent {
+			t.Errorf("%s is %s", n, s)
+		}
+	}
+	f.server(names)
+	f.audited()
+}
+
+// limitedDial lets a few connections through and refuses the rest.
+type limitedDial struct {
+	mu   sync.Mutex
+	left int
+}
+
+func (l *limitedDial) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.left == 0 {
+		return nil, errors.New("refused")
+	}
+	l.left--
+	return new(net.Dialer).DialContext(ctx, network, address)
+}
+
+// counted counts how often a passphrase is asked for.
+type counted struct {
+	secrets
+	asked int
+}
+
+func (c *counted) Passphrase(ctx context.Context, u KeyUse) ([]byte, error) {
+	c.asked++
+	return c.secrets.Passphrase(ctx, u)
+}
+
+func table(t *testing.T, f *office, classified bool, text string) []ImportRow {
+	t.Helper()
+	rows, err := f.ReadImport(t.Context(), ImportParams{
+		Source: strings.NewReader(text), Folder: f.dir, Classified: classified,
+		Day:    func(s string) (string, error) { return s, nil },
+		Moment: func(s string) (time.Time, error) { return time.Parse(time.RFC3339, s) },
+	})
+	f.check(err)
+	return rows
+}
+
+func TestBatchResumes(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	f.file("a.pdf", plainLetter)
+	f.file("b.pdf", []byte("%PDF-1.4\nisi pindaian"))
+	text := "pemohon;nomor_surat;tgl_surat;perihal;klasifikasi;tujuan;berkas\n" +
+		"umum;800/1;2026-11-20;Rencana satu;rahasia;jateng;a.pdf\n" +
+		"umum;005/1;2026-11-20;Undangan satu;biasa;jateng;b.pdf\n" +
+		"umum;800/2;2026-11-20;Rencana dua;rahasia;jateng,batang;a.pdf\n"
+	run := func() []BatchRow {
+		made, err := f.Batch(t.Context(), BatchParams{Rows: table(t, f, true, text), Secrets: right})
+		f.check(err)
+		return made
+	}
+	states := func(rows []BatchRow) string {
+		var s []string
+		for _, r := range rows {
+			if r.Err != nil {
+				s = append(s, coded(r.Err))
+				continue
+			}
+			s = append(s, fmt.Sprintf("%d:%s:%s:%v", r.Line, r.Entry.Name, r.Entry.State, r.Existed))
+		}
+		return strings.Join(s, " ")
+	}
+	if got, want := states(run()), "2:K1:drafted:false 3:S1:attached:false 4:K2:drafted:false"; got != want {
+		t.Fatalf("first run %q, want %q", got, want)
+	}
+	text += "umum;005/2;2026-11-20;Undangan dua;biasa;jateng;b.pdf\n"
+	if got, want := states(run()), "2:K1:drafted:true 3:S1:attached:true 4:K2:drafted:true 5:S2:attached:false"; got != want {
+		t.Fatalf("second run %q, want %q", got, want)
+	}
+	if d := f.entry(agenda.Name{Book: agenda.Kriptogram, Serial: 1, Year: 2026}).Draft; d != 1 {
+		t.Errorf("draft %d of K1 after a second run", d)
+	}
+	noPlaintext(t, f.Dir)
+	f.audited()
+}
+
+// A wrong passphrase is asked for once, not for every row.
+func TestBatchStopsAtTheKey(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	f.file("a.pdf", plainLetter)
+	text := "pemohon;nomor_surat;tgl_surat;perihal;klasifikasi;tujuan;berkas\n"
+	for i := range 4 {
+		text += fmt.Sprintf("umum;800/%d;2026-11-20;Rencana;rahasia;jateng;a.pdf\n", i)
+	}
+	wrong := &counted{secrets: secrets{"bukan frasa", ""}}
+	made, err := f.Batch(t.Context(), BatchParams{Rows: table(t, f, true, text), Secrets: wrong})
+	f.check(err)
+	for _, r := range made {
+		if coded(r.Err) != CodePassphrase || f.entry(r.Entry.Name).State != agenda.StateRegistered {
+			t.Errorf("line %d: %v, %s", r.Line, r.Err, f.entry(r.Entry.Name).State)
+		}
+	}
+	if wrong.asked != 1 {
+		t.Errorf("asked %d times", wrong.asked)
+	}
+}
+
+func TestSignAndArchiveTogether(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	var names []agenda.Name
+	var sign []SignParams
+	for range 3 {
+		n := f.encrypted("jateng")
+		names, sign = append(names, n), append(sign, SignParams{Name: n, Secrets: right})
+	}
+	sign[1].Manifest = agenda.Hash{1} // he was shown another draft
+	_, errs := f.SignAll(ctx, sign)
+	if errs[0] != nil || coded(errs[1]) != CodeStale || errs[2] != nil {
+		t.Fatalf("signing: %v", errs)
+	}
+	f.send(names[0], names[2])
+	entries, errs := f.ArchiveAll(ctx, names, "lemari 3")
+	if errs[0] != nil || coded(errs[1]) != CodeNotSent || errs[2] != nil {
+		t.Fatalf("filing: %v", errs)
+	}
+	if a, b := entries[0].Archived.Copies[0], entries[2].Archived.Copies[0]; b.Offset != a.Offset+a.Length {
+		t.Errorf("places %+v %+v", a, b)
+	}
+	r, err := f.VerifyBoxes(ctx)
+	if err != nil || r.Boxes != 1 || r.Messages != 2 || len(r.Problems) != 0 {
+		t.Fatalf("archive: %+v %v", r, err)
+	}
+	f.audited()
+}
+
+func TestBoxIsCheckedAndRebuilt(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	names := f.attached(3, "jateng")
+	f.send(names...)
+	_, errs := f.ArchiveAll(ctx, names, "")
+	f.check(errors.Join(errs...))
+	box := f.path(boxFolder, "2026", "surat.mbox")
+	whole, err := os.ReadFile(box)
+	f.check(err)
+	var shown bytes.Buffer
+	if _, err := f.ShowFiled(ctx, &shown, names[1], 0); err != nil || !bytes.Equal(shown.Bytes(), f.frozen(f.entry(names[1]).Copies[0])) {
+		t.Fatalf("shown %d octets: %v", shown.Len(), err)
+	}
+	second := f.entry(names[1]).Copies[0]
+	for name, c := range map[string]struct {
+		bend func([]byte) []byte
+		why  string
+	}{
+		"missing": {func([]byte) []byte { return nil }, BoxMissing},
+		"cut":     {func(b []byte) []byte { return b[:len(b)-10] }, BoxShort},
+		"tail":    {func(b []byte) []byte { return append(b, "From x\n\n\n"...) }, BoxTail},
+		"flipped": {func(b []byte) []byte { b[second.Offset+second.Length/2] ^= 1; return b }, BoxMessage},
+	} {
+		f.check(os.Remove(box))
+		if bent := c.bend(bytes.Clone(whole)); bent != nil {
+			f.check(os.WriteFile(box, bent, 0o400))
+		}
+		r, err := f.VerifyBoxes(ctx)
+		found := ""
+		for _, p := range r.Problems {
+			found += p.Why + " "
+		}
+		if err != nil || !strings.Contains(found, c.why) {
+			t.Errorf("%s: found %q (%v)", name, found, err)
+		}
+		if n, err := f.RebuildBox(ctx, "2026/surat.mbox"); err != nil || n != 3 {
+			t.Fatalf("%s: rebuilt %d: %v", name, n, err)
+		}
+		again, err := os.ReadFile(box)
+		if err != nil || !bytes.Equal(again, whole) {
+			t.Errorf("%s: the box is another one after the rebuild (%v)", name, err)
+		}
+	}
+	filed, err := f.Boxed(ctx, agenda.Filter{})
+	f.check(err)
+	for _, out := range []string{"keluar", "keluar.mbox"} {
+		if n, err := f.ExportFiled(ctx, filed, filepath.Join(f.dir, out)); err != nil || n != 3 {
+			t.Errorf("export to %s: %d %v", out, n, err)
+		}
+		if _, err := f.ExportFiled(ctx, filed, filepath.Join(f.dir, out)); err == nil {
+			t.Errorf("export over %s", out)
+		}
+	}
+	eml, err := os.ReadFile(filepath.Join(f.dir, "keluar", "S2-2026-salinan-1.eml"))
+	if err != nil || !bytes.Equal(eml, f.frozen(second)) {
+		t.Errorf("exported message: %v", err)
+	}
+}
+
+// Messages are kept apart, over all connections.
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	f.Config.Gateway.PerMinute = 600 // one in 100 ms
+	names := f.attached(8, "jateng")
+	began := time.Now()
+	f.send(names...)
+	if took := time.Since(began); took < 700*time.Millisecond {
+		t.Errorf("eight messages in %v", took)
+	}
+}
+
+// A gateway that comes back in the meantime is not missed.
+func TestSendWaits(t *testing.T) {
+	t.Parallel()
+	a := &answers{stage: "rcpt", reply: &smtp.SMTPError{Code: 451, Message: "later"}}
+	f := newOffice(t, loopback.Options{Hook: a.hook})
+	names := f.attached(2, "jateng")
+	waits := 0
+	// The desk's clock runs five minutes ahead at each wait, so that nobody
+	// has to.
+	c := &clock{t: monday.Add(time.Hour)}
+	f.opts.Now = c.now
+	res, err := f.SendWaiting(t.Context(), SendParams{Names: names, Secrets: right}, func(until time.Time, copies int) {
+		waits++
+		a.reply = nil
+		c.mu.Lock()
+		c.t = until
+		c.mu.Unlock()
+		if copies != 2 {
+			t.Errorf("%d copies wait", copies)
+		}
+	})
+	if err != nil || waits != 1 || len(res.Deliveries) != 2 || len(res.Entries) != 2 {
+		t.Fatalf("%d waits, %d deliveries, error %v", waits, len(res.Deliveries), err)
+	}
+	for _, x := range res.Deliveries {
+		if x.State != agenda.CopyAccepted || x.Attempt != 2 {
+			t.Errorf("delivery %+v", x)
+		}
+	}
+}
+
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{MaxSize: 1 << 20})
+	p, err := f.Probe(t.Context(), right)
+	if err != nil || p.Capabilities.MaxSize != 1<<20 || len(p.Peer.KeySHA256) != 64 || p.Peer.NotAfter.IsZero() {
+		t.Fatalf("probe %+v: %v", p, err)
+	}
+	data, err := os.ReadFile(f.path(probeFile))
+	if err != nil || !strings.Contains(string(data), p.Peer.KeySHA256) || strings.Contains(string(data), right.password) {
+		t.Errorf("kept %q: %v", data, err)
+	}
+	// The digest that was shown is one that can be pinned.
+	f.Config.Gateway.Pins = []string{strings.Repeat("00", 32), p.Peer.KeySHA256}
+	if _, err := f.Probe(t.Context(), right); err != nil {
+		t.Errorf("with a planned and the present pin: %v", err)
+	}
+	f.Config.Gateway.Pins = f.Config.Gateway.Pins[:1]
+	if _, err := f.Probe(t.Context(), right); coded(err) != mail.CodeTLS {
+		t.Errorf("with another pin: %v", err)
+	}
+}
+
+// cutting is a proxy that breaks the connection after so many octets from the
+// gateway or to it.
+type cutting struct {
+	net.Listener
+	to       string
+	up, down int64 // octets; -1: all
+}
+
+func (c *cutting) serve() {
+	for {
+		in, err := c.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer in.Close()
+			out, err := net.Dial("tcp", c.to)
+			if err != nil {
+				return
+			}
+			defer out.Close()
+			done := make(chan struct{}, 2)
+			pump := func(dst, src net.Conn, limit int64) {
+				if limit < 0 {
+					io.Copy(dst, src)
+				} else {
+					io.CopyN(dst, src, limit)
+				}
+				done <- struct{}{}
+			}
+			go pump(out, in, c.up)
+			go pump(in, out, c.down)
+			<-done
+		}()
+	}
+}
+
+// Whatever octet a connection ends at, in either direction, the book never
+// says more than the server, and no copy is there twice after a second run.
+func TestConnectionCutAnywhere(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("a connection for many offsets")
+	}
+	f := newOffice(t, loopback.Options{TLS: mail.TLSNone})
+	f.Config.Gateway.TLS, f.Config.Gateway.Username, f.Config.Gateway.CA = "none", "", ""
+	names := f.attached(1, "jateng")
+	f.Config.Gateway.Address = "127.0.0.1:1"
+	_, err := f.Send(t.Context(), SendParams{Names: names, Secrets: right, Queue: true})
+	f.check(err)
+	frozen := f.stage(names[0])
+	doubts, accepted := 0, 0
+	step := frozen.size/8 + 1
+	for _, up := range []bool{true, false} {
+		limit := frozen.size + 700
+		if !up {
+			limit = 700
+		}
+		for at := int64(0); at < limit; {
+			state := frozen.run(t, at, up)
+			switch state {
+			case agenda.CopyDoubt:
+				doubts++
+			case agenda.CopyAccepted:
+				accepted++
+			}
+			// Dense around what matters, thin in the body.
+			if up && at > 300 && at < frozen.size-step {
+				at += step
+			} else {
+				at += 29
+			}
+		}
+	}
+	if doubts == 0 || accepted == 0 {
+		t.Errorf("%d doubts, %d accepted: the cuts missed the end", doubts, accepted)
+	}
+}
+
+// frozenDesk is a desk with one released letter, to be copied for every cut.
+type frozenDesk struct {
+	f    *office
+	name agenda.Name
+	size int64
+}
+
+func (f *office) stage(n agenda.Name) frozenDesk {
+	return frozenDesk{f, n, f.entry(n).Copies[0].Size}
+}
+
+// run sends over a connection that is cut, then again over a whole one, and
+// compares book and server. It returns the state after the cut.
+func (s frozenDesk) run(t *testing.T, at int64, up bool) agenda.CopyState {
+	t.Helper()
+	server, err := loopback.Start(loopback.Options{TLS: mail.TLSNone})
+	s.f.check(err)
+	defer server.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.f.check(err)
+	defer l.Close()
+	proxy := &cutting{Listener: l, to: server.Addr(), up: -1, down: at}
+	if up {
+		proxy.up, proxy.down = at, -1
+	}
+	go proxy.serve()
+	d := reopen(t, s.f, stage{f: s.f}.copyDesk(t))
+	d.gateway = server
+	d.Config.Gateway = config.Gateway{Address: l.Addr().String(), TLS: "none", From: s.f.Config.Gateway.From}
+	_, err = d.Send(t.Context(), SendParams{Names: []agenda.Name{s.name}, Secrets: right})
+	s.f.check(err)
+	state := d.entry(s.name).Copies[0].State
+	d.server([]agenda.Name{s.name})
+	l.Close()
+	d.Config.Gateway.Address = server.Addr()
+	_, err = d.Send(t.Context(), SendParams{Names: []agenda.Name{s.name}, Secrets: right})
+	s.f.check(err)
+	d.server([]agenda.Name{s.name})
+	if again := d.entry(s.name).Copies[0].State; again != agenda.CopyAccepted && again != agenda.CopyDoubt {
+		t.Errorf("cut at %d: %s after the second run", at, again)
+	}
+	d.Desk.Close()
+	os.RemoveAll(d.Dir)
+	return state
+}

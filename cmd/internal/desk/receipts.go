@@ -1,0 +1,387 @@
+package desk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"sandi/agenda"
+	"sandi/mail"
+)
+
+// ReceiptParams say where notices are read from. Nothing is changed there.
+type ReceiptParams struct {
+	Sources []string // .eml files, mbox files, Maildirs, folders of .eml files
+	DryRun  bool     // match only
+}
+
+// NotedReceipt is a notice that was matched to a copy.
+type NotedReceipt struct {
+	agenda.Receipt
+	Entry    agenda.Name
+	Number   string
+	Handle   string
+	Unit     string
+	State    agenda.CopyState
+	Source   string
+	Known    bool // noted by an earlier run
+	Resolved bool // it proved a copy that was in doubt
+}
+
+// ReceiptResult is what was found.
+type ReceiptResult struct {
+	Receipts []NotedReceipt
+	Messages int // read
+	Foreign  int // messages that say nothing of ours
+	Broken   int // that could not be taken apart
+}
+
+// Receipts reads notices and notes those about our copies: delivery notices,
+// reading notices, answers. A copy is found by the envelope identifier, then
+// by the Message-ID, then, for an answer from its addressee, by the number of
+// the kriptogram. What the gateway took and what arrived stay two things; only
+// a copy in doubt is closed, by a delivery notice that names its envelope:
+// nobody but the gateway could have written that before it took the message.
+func (d *Desk) Receipts(ctx context.Context, p ReceiptParams) (ReceiptResult, error) {
+	var res ReceiptResult
+	who, err := d.ActingOr(ctx, agenda.RoleOperator, agenda.RoleSandiman)
+	if coded(err) == CodeOfficer || coded(err) == CodeRole {
+		who, err = d.Nobody(), nil
+	}
+	if err != nil {
+		return res, err
+	}
+	lock, err := d.senderLock()
+	if err != nil {
+		return res, err
+	}
+	defer lock.Unlock()
+	if !p.DryRun {
+		if _, _, err := d.Book.Recover(ctx, d.Nobody()); err != nil {
+			return res, err
+		}
+	}
+	m := matcher{d: d, units: map[int64]string{}}
+	for _, source := range p.Sources {
+		err := eachMessage(source, func(path string, message []byte) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			res.Messages++
+			notices, err := mail.ParseNotices(message)
+			if err != nil {
+				res.Broken++
+				return nil
+			}
+			ours := false
+			for _, n := range notices {
+				r, ok, err := m.match(ctx, n)
+				if err != nil {
+					return err
+				}
+				if !ok {
+					continue
+				}
+				ours = true
+				r.Source = path
+				if !p.DryRun {
+					if err := d.note(ctx, who, &r, message); err != nil {
+						return err
+					}
+				}
+				res.Receipts = append(res.Receipts, r)
+			}
+			if !ours {
+				res.Foreign++
+			}
+			return nil
+		})
+		if err != nil {
+			return res, err
+		}
+	}
+	return res, nil
+}
+
+// note keeps the notice and records it; a copy in doubt may be proved by it.
+func (d *Desk) note(ctx context.Context, who agenda.Actor, r *NotedReceipt, message []byte) error {
+	var err error
+	if int64(len(message)) <= agenda.MaxObject {
+		r.Object = dataObject(bytes.Clone(message), mailMedia)
+	} else if r.Object, err = d.keep(bytes.NewReader(message), mailMedia); err != nil {
+		return err
+	}
+	if r.Known, err = d.Book.NoteReceipt(ctx, who, r.Receipt); err != nil || r.Known {
+		return err
+	}
+	proves := r.Kind == agenda.ReceiptDSN && r.Matched == agenda.MatchedEnvelope && !r.Failed()
+	if r.State != agenda.CopyDoubt || !proves {
+		return nil
+	}
+	_, err = d.Book.Resolve(ctx, who, r.Ref, agenda.Resolution{
+		To: agenda.CopyEvidenced, Basis: "file", Route: "smtp", Reason: "dsn " + r.Action, At: r.At, Evidence: r.Object,
+	})
+	if err == nil {
+		r.Resolved, r.State = true, agenda.CopyEvidenced
+	}
+	return err
+}
+
+// matcher finds the copies that notices speak of.
+type matcher struct {
+	d     *Desk
+	units map[int64]string
+	open  []agenda.Entry // numbered and not long ago; read when first needed
+	read  bool
+}
+
+// answerTime is how long an answer may take that names only a number.
+const answerTime = 120 * 24 * time.Hour
+
+func (m *matcher) match(ctx context.Context, n mail.Notice) (NotedReceipt, bool, error) {
+	r := agenda.Receipt{
+		Kind: agenda.ReceiptKind(n.Kind), Action: n.Action, Status: n.Status, At: n.At,
+		Address: clip(n.Recipient), Remote: clip(n.Remote),
+	}
+	// A notice dated before the message left or in the future says nothing of
+	// when; then the time of noting stands.
+	if n.At.After(m.d.Now().Add(time.Hour)) {
+		r.At = time.Time{}
+	}
+	keys := []struct{ by, id string }{{agenda.MatchedEnvelope, n.EnvelopeID}}
+	for _, id := range n.MessageIDs {
+		keys = append(keys, struct{ by, id string }{agenda.MatchedMessage, id})
+	}
+	for _, k := range keys {
+		if k.id == "" {
+			continue
+		}
+		ref, err := m.d.Book.CopyByMessage(ctx, k.id)
+		if coded(err) == "agenda.not_found" {
+			continue
+		}
+		if err != nil {
+			return NotedReceipt{}, false, err
+		}
+		e, err := m.d.Book.EntryByID(ctx, ref.Entry)
+		if err != nil {
+			return NotedReceipt{}, false, err
+		}
+		c, err := copyOf(e, ref.Copy)
+		if err != nil {
+			return NotedReceipt{}, false, err
+		}
+		r.Ref, r.Matched = ref, k.by
+		return m.noted(ctx, r, e, c)
+	}
+	if n.Kind != mail.NoticeReply {
+		return NotedReceipt{}, false, nil
+	}
+	return m.byNumber(ctx, r, n)
+}
+
+// byNumber finds the copy of an answer that names the number and comes from
+// the very address that the copy went to.
+func (m *matcher) byNumber(ctx context.Context, r agenda.Receipt, n mail.Notice) (NotedReceipt, bool, error) {
+	if !m.read {
+		now := m.d.Now()
+		err := m.d.Book.Each(ctx, agenda.Filter{Book: agenda.Kriptogram, From: now.Add(-answerTime)}, func(e agenda.Entry) error {
+			if e.Number != "" {
+				m.open = append(m.open, e)
+			}
+			return nil
+		})
+		if err != nil {
+			return NotedReceipt{}, false, err
+		}
+		m.read = true
+	}
+	var at agenda.Entry
+	var to agenda.Copy
+	found := 0
+	for _, e := range m.open {
+		if !names(n.Subject+"\n"+n.Text, e.Number) {
+			continue
+		}
+		for _, c := range e.Copies {
+			if strings.EqualFold(c.Address, n.Recipient) {
+				at, to = e, c
+				found++
+			}
+		}
+	}
+	if found != 1 { // two numbers in one answer: a person decides
+		return NotedReceipt{}, false, nil
+	}
+	r.Ref, r.Matched = agenda.CopyRef{Entry: at.ID, Copy: to.Copy}, agenda.MatchedNumber
+	return m.noted(ctx, r, at, to)
+}
+
+// names tells whether a text names a number as a word of its own.
+func names(text, number string) bool {
+	part := func(c byte) bool {
+		return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '/' || c == '-'
+	}
+	for rest := text; ; {
+		i := strings.Index(rest, number)
+		if i < 0 {
+			return false
+		}
+		end := i + len(number)
+		if (i == 0 || !part(rest[i-1])) && (end == len(rest) || !part(rest[end])) {
+			return true
+		}
+		rest = rest[i+1:]
+	}
+}
+
+func (m *matcher) noted(ctx context.Context, r agenda.Receipt, e agenda.Entry, c agenda.Copy) (NotedReceipt, bool, error) {
+	n := NotedReceipt{Receipt: r, Entry: e.Name, Number: e.Number, Handle: c.Handle, State: c.State}
+	if c.Correspondent != 0 {
+		if _, ok := m.units[c.Correspondent]; !ok {
+			corr, err := m.d.Book.CorrespondentByID(ctx, c.Correspondent)
+			if err != nil {
+				return n, false, err
+			}
+			m.units[c.Correspondent] = corr.Unit
+		}
+		n.Unit = m.units[c.Correspondent]
+	}
+	return n, true, nil
+}
+
+// clip bounds what a stranger wrote.
+func clip(s string) string {
+	if len(s) > 254 {
+		return strings.ToValidUTF8(s[:254], "")
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+// Overdue is a copy that the gateway took and nobody has confirmed.
+type Overdue struct {
+	Entry  agenda.Entry
+	Copy   agenda.Copy
+	Failed bool // a notice says that it did not arrive
+}
+
+// Overdue lists the copies that left more than the given working days ago and
+// of which nothing says that they arrived, and those of which a notice says
+// that they did not, oldest first.
+func (d *Desk) Overdue(ctx context.Context, days int) ([]Overdue, error) {
+	now := d.Now()
+	refs, err := d.Book.Unconfirmed(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*Overdue, len(refs))
+	err = inParallel(ctx, len(refs), func(ctx context.Context, i int) error {
+		e, err := d.Book.EntryByID(ctx, refs[i].Entry)
+		if err != nil {
+			return err
+		}
+		c, err := copyOf(e, refs[i].Copy)
+		if err != nil {
+			return err
+		}
+		receipts, err := d.Book.Receipts(ctx, e.ID)
+		if err != nil {
+			return err
+		}
+		failed := slices.ContainsFunc(receipts, func(r agenda.Receipt) bool { return r.Ref == refs[i] && r.Failed() })
+		if failed || d.Hours.WorkingDaysBetween(c.SettledAt, now) > days {
+			all[i] = &Overdue{Entry: e, Copy: c, Failed: failed}
+		}
+		return nil
+	})
+	var out []Overdue
+	for _, o := range all {
+		if o != nil {
+			out = append(out, *o)
+		}
+	}
+	return out, err
+}
+
+// eachMessage reads the messages of a source: a Maildir, a folder of .eml
+// files, an mbox, or one message. A message larger than any notice is left
+// out.
+func eachMessage(source string, fn func(path string, message []byte) error) error {
+	st, err := os.Stat(source)
+	if err != nil {
+		return &Error{code: CodeFile, Field: source, Err: err}
+	}
+	if !st.IsDir() {
+		return messagesOf(source, true, fn)
+	}
+	maildir := false
+	for _, sub := range []string{"cur", "new"} {
+		dir := filepath.Join(source, sub)
+		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+			continue
+		}
+		maildir = true
+		if err := eachFile(dir, "", fn); err != nil {
+			return err
+		}
+	}
+	if maildir {
+		return nil
+	}
+	return eachFile(source, ".eml", fn)
+}
+
+func eachFile(dir, suffix string, fn func(path string, message []byte) error) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return &Error{code: CodeFile, Field: dir, Err: err}
+	}
+	for _, f := range list {
+		if !f.Type().IsRegular() || strings.HasPrefix(f.Name(), ".") || !strings.HasSuffix(strings.ToLower(f.Name()), suffix) {
+			continue
+		}
+		err := messagesOf(filepath.Join(dir, f.Name()), false, fn)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a mail reader moved it between new and cur
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxNoticeFile bounds one file with one message.
+const maxNoticeFile = 4 << 20
+
+func messagesOf(path string, box bool, fn func(path string, message []byte) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return &Error{code: CodeFile, Field: path, Err: err}
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return &Error{code: CodeFile, Field: path, Err: err}
+	}
+	var head [5]byte
+	n, err := io.ReadFull(f, head[:])
+	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+		return &Error{code: CodeFile, Field: path, Err: err}
+	}
+	whole := io.MultiReader(bytes.NewReader(head[:n]), f)
+	if box && string(head[:n]) == "From " {
+		return mail.EachMbox(whole, func(m []byte) error { return fn(path, m) })
+	}
+	data, err := io.ReadAll(io.LimitReader(whole, maxNoticeFile+1))
+	if err != nil {
+		return &Error{code: CodeFile, Field: path, Err: err}
+	}
+	return fn(path, data)
+}
