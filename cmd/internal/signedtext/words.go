@@ -3,6 +3,7 @@ package signedtext
 import (
 	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"strings"
 )
 
@@ -25,6 +26,16 @@ func CheckWords(data []byte) [6]string {
 func CheckWordsOf(sum [32]byte) string {
 	w := wordsOf(sum)
 	return strings.Join(w[:], " ")
+}
+
+// CheckWordsOfKey are the six words of a fingerprint in hexadecimal digits, ""
+// when it is none.
+func CheckWordsOfKey(fingerprint string) string {
+	raw, err := hex.DecodeString(fingerprint)
+	if err != nil || len(raw) == 0 {
+		return ""
+	}
+	return CheckWordsOf(sha256.Sum256(raw))
 }
 
 func wordsOf(sum [32]byte) (words [6]string) {

@@ -1,0 +1,883 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sandi/agenda"
+	"sandi/agenda/hours"
+	"sandi/cmd/internal/desk"
+	"sandi/cmd/internal/render"
+)
+
+func (a *app) agendaCommand() *cobra.Command {
+	c := a.describe("agenda", &cobra.Command{Use: "agenda"})
+	c.AddCommand(
+		a.agendaAdd(), a.agendaAssign(), a.agendaAttach(), a.agendaCorrect(), a.agendaVoid(),
+		a.agendaList(), a.agendaShow(), a.agendaSearch(), a.agendaVerify(), a.agendaImport(), a.printBookCommand("print"),
+		a.agendaClose(), a.agendaVerifyPage(), a.agendaCause(),
+	)
+	return c
+}
+
+// letterFlags are the fields of a letter that add and correct share.
+func (a *app) letterFlags(c *cobra.Command) {
+	a.stringFlags(c, "agenda", "class", "urgency", "applicant", "request", "request-date", "received", "letter", "letter-date",
+		"origin", "subject", "enclosures", "archive-class", "place", "note", "refers")
+	c.Flags().StringSlice("to", nil, a.cat.Text("flag.agenda.to"))
+	c.Flags().StringSlice("cc", nil, a.cat.Text("flag.agenda.cc"))
+	c.Flags().Int("pages", 0, a.cat.Text("flag.agenda.pages"))
+	c.Flags().Bool("excluded", false, a.cat.Text("flag.agenda.excluded"))
+}
+
+// letterForm fills a letter from the flags of a command.
+type letterForm struct {
+	a *app
+	c *cobra.Command
+	d *desk.Desk
+}
+
+func (f letterForm) changed(name string) bool { return f.c.Flags().Changed(name) }
+
+// fill takes over what is typed, but for the subject, which may be secret.
+func (f letterForm) fill(l *agenda.Letter) error {
+	var err error
+	for _, t := range []struct {
+		name string
+		to   *string
+	}{
+		{"applicant", &l.Applicant},
+		{"request", &l.Request},
+		{"letter", &l.Number},
+		{"origin", &l.Origin},
+		{"enclosures", &l.Enclosures},
+		{"archive-class", &l.ArchiveClass},
+		{"place", &l.Place},
+		{"note", &l.Note},
+	} {
+		if f.changed(t.name) {
+			*t.to = flag(f.c, t.name)
+		}
+	}
+	now := f.d.Now()
+	for _, t := range []struct {
+		name string
+		to   *string
+	}{{"request-date", &l.RequestDate}, {"letter-date", &l.Date}} {
+		if f.changed(t.name) {
+			if *t.to, err = parseDate(t.name, flag(f.c, t.name), now); err != nil {
+				return err
+			}
+		}
+	}
+	if f.changed("received") {
+		if l.Received, err = parseMoment("received", flag(f.c, "received"), now); err != nil {
+			return err
+		}
+		if err := future(l.Received, now, "received"); err != nil {
+			return err
+		}
+	}
+	if f.changed("class") {
+		if l.Class, err = agenda.ParseClass(flag(f.c, "class")); err != nil {
+			return err
+		}
+	}
+	if f.changed("urgency") {
+		if l.Urgency, err = agenda.ParseUrgency(flag(f.c, "urgency")); err != nil {
+			return err
+		}
+	}
+	if f.changed("refers") {
+		n, err := f.a.name(flag(f.c, "refers"))
+		if err != nil {
+			return err
+		}
+		if _, err := f.d.Book.Entry(f.c.Context(), n); err != nil {
+			return err
+		}
+		l.Refers = n.Long()
+	}
+	if f.changed("pages") {
+		l.Pages, _ = f.c.Flags().GetInt("pages")
+	}
+	if f.changed("excluded") {
+		l.Excluded, _ = f.c.Flags().GetBool("excluded")
+	}
+	for _, t := range []struct {
+		name string
+		to   *[]string
+	}{{"to", &l.To}, {"cc", &l.Cc}} {
+		if f.changed(t.name) {
+			values, _ := f.c.Flags().GetStringSlice(t.name)
+			if *t.to, err = f.addressees(values); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// addressees resolves "@group" to its members. Who stands there already is not added again.
+func (f letterForm) addressees(values []string) ([]string, error) {
+	var list []string
+	for _, v := range values {
+		v = strings.TrimSpace(v)
+		names := []string{v}
+		if group, ok := strings.CutPrefix(v, "@"); ok {
+			if names, ok = f.d.Members(group); !ok {
+				return nil, usageError("usage.unknown_group", "value", v)
+			}
+		}
+		for _, n := range names {
+			if n != "" && (!slices.Contains(list, n) || len(names) == 1) {
+				list = append(list, n)
+			}
+		}
+	}
+	return list, nil
+}
+
+// maxSubject bounds a subject file in octets.
+const maxSubject = 16 << 10
+
+// subject reads --subject: the words themselves, "-" for standard input, "@FILE" for a file. ok is false when the flag is absent.
+func (f letterForm) subject(class agenda.Class) (text string, ok bool, err error) {
+	if !f.changed("subject") {
+		return "", false, nil
+	}
+	value := flag(f.c, "subject")
+	path, isFile := strings.CutPrefix(value, "@")
+	var data []byte
+	switch {
+	case value == "-":
+		data, err = io.ReadAll(io.LimitReader(f.a.term.In(), maxSubject+1))
+	case isFile:
+		data, err = readSmall(path, maxSubject+1)
+	default:
+		if class != agenda.ClassBiasa {
+			f.a.warn("agenda.subject_history")
+		}
+		return value, true, nil
+	}
+	if err != nil || len(data) > maxSubject {
+		return "", true, usageError("usage.subject_file", "value", value)
+	}
+	return strings.Join(strings.Fields(strings.TrimPrefix(string(data), "\ufeff")), " "), true, nil
+}
+
+func readSmall(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, limit))
+}
+
+func (a *app) agendaAdd() *cobra.Command {
+	c := a.describe("agenda add", &cobra.Command{Use: "add", RunE: func(c *cobra.Command, _ []string) error {
+		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error {
+			return a.addLetter(ctx, letterForm{a, c, d})
+		})
+	}})
+	a.letterFlags(c)
+	a.stringFlags(c, "agenda", "book", "like", "retracts", "once")
+	c.MarkFlagsMutuallyExclusive("like", "retracts")
+	return c
+}
+
+func (a *app) addLetter(ctx context.Context, f letterForm) error {
+	r := agenda.Registration{Once: flag(f.c, "once"), Letter: agenda.Letter{Urgency: agenda.UrgencyBiasa}}
+	l := &r.Letter
+	like, err := f.like(ctx, l)
+	if err != nil {
+		return err
+	}
+	if err := f.fill(l); err != nil {
+		return err
+	}
+	if r.Book, err = f.book(l); err != nil {
+		return err
+	}
+	if !f.changed("excluded") {
+		l.Excluded = r.Book == agenda.Kriptogram
+	}
+	if l.Received.IsZero() {
+		l.Received = f.d.Now().Truncate(time.Minute)
+	}
+	if err := f.ask(l, like); err != nil {
+		return err
+	}
+	if err := f.d.CheckAddressees(ctx, *l); err != nil {
+		return err
+	}
+	if a.flags.dryRun {
+		return f.rehearse(r)
+	}
+	who, err := f.d.ActingOr(ctx, desk.Clerk(r.Book))
+	if err != nil {
+		return err
+	}
+	same, err := f.d.SameLetter(ctx, *l, a.thisYear())
+	if err != nil {
+		return err
+	}
+	made, err := f.d.Book.Register(ctx, who, r)
+	if err != nil {
+		return err
+	}
+	e, err := f.d.Book.EntryByID(ctx, made[0].ID)
+	if err != nil {
+		return err
+	}
+	if made[0].Existed {
+		a.say("agenda.existed", "entry", e.Name, "at", a.cat.DateTime(e.RegisteredAt))
+	} else {
+		a.say("agenda.registered", "entry", e.Name, "at", a.cat.DateTime(e.RegisteredAt))
+		a.sayDue(f.d, e)
+		if f.changed("retracts") {
+			a.say("retracts.registered", "entry", e.Name, "old", like.Name)
+		}
+		if len(same) > 0 {
+			a.warn("agenda.same_letter", "letter", l.Number, "names", ranges(same, a.thisYear()))
+		}
+	}
+	return a.result(render.EntryOf(e, f.d.Due(e).At(), masked(e, false)), func(w io.Writer) { fmt.Fprintln(w, e.Name) })
+}
+
+// masked tells whether the subject of an entry stays hidden.
+func masked(e agenda.Entry, show bool) bool { return e.Name.Book == agenda.Kriptogram && !show }
+
+// like copies what --like says: applicant, origin, class and addressees; never number, dates or files.
+func (f letterForm) like(ctx context.Context, l *agenda.Letter) (agenda.Entry, error) {
+	from := "like"
+	if f.changed("retracts") {
+		from = "retracts"
+	}
+	if !f.changed(from) {
+		return agenda.Entry{}, nil
+	}
+	n, err := f.a.name(flag(f.c, from))
+	if err != nil {
+		return agenda.Entry{}, err
+	}
+	e, err := f.d.Book.Entry(ctx, n)
+	if err != nil {
+		return e, err
+	}
+	was := e.Letter
+	if from == "retracts" {
+		// What nobody got is voided; what somebody has can only be withdrawn by a letter of its own.
+		if !slices.ContainsFunc(e.Copies, reached) {
+			return e, usageError("usage.retracts", "entry", n)
+		}
+		l.Refers, l.Note = n.Long(), f.a.cat.Text("retracts.note", "entry", n)
+	}
+	l.Applicant, l.Origin, l.Class, l.Urgency = was.Applicant, was.Origin, was.Class, was.Urgency
+	l.To, l.Cc = slices.Clone(was.To), slices.Clone(was.Cc)
+	return e, nil
+}
+
+// reached tells whether a copy is, or may be, with its addressee.
+func reached(c agenda.Copy) bool {
+	switch c.State {
+	case agenda.CopyAccepted, agenda.CopyEvidenced, agenda.CopyDoubt, agenda.CopyHanded:
+		return true
+	}
+	return false
+}
+
+// book infers the book from the class and refuses the wrong path before anything is asked.
+func (f letterForm) book(l *agenda.Letter) (agenda.BookName, error) {
+	var book agenda.BookName
+	if f.changed("book") {
+		var err error
+		if book, err = parseBook(flag(f.c, "book")); err != nil {
+			return "", err
+		}
+	}
+	if l.Class == "" && book == agenda.Kriptogram {
+		answer, err := f.a.need(f.c, "class", "agenda.ask.class")
+		if err != nil {
+			return "", err
+		}
+		if l.Class, err = agenda.ParseClass(answer); err != nil {
+			return "", err
+		}
+	}
+	if l.Class == "" {
+		l.Class = agenda.ClassBiasa
+	}
+	switch right := agenda.BookFor(l.Class); {
+	case book == agenda.Surat && right != book:
+		return "", usageError("usage.class_path", "class", f.a.cat.Class(string(l.Class)), "value", string(l.Class))
+	case book != "" && right != book:
+		return "", usageError("usage.class_book", "class", f.a.cat.Class(string(l.Class)))
+	default:
+		return right, nil
+	}
+}
+
+// parseBook accepts the stored words and the letters of the names.
+func parseBook(s string) (agenda.BookName, error) {
+	switch strings.ToLower(s) {
+	case "kriptogram", "k":
+		return agenda.Kriptogram, nil
+	case "surat", "s":
+		return agenda.Surat, nil
+	}
+	return "", usageError("usage.book", "value", s)
+}
+
+// ask asks for what is missing and, with --like on a terminal, for what was copied, with that as the default. A classified
+// subject never shows an old value.
+func (f letterForm) ask(l *agenda.Letter, like agenda.Entry) error {
+	a := f.a
+	copied := like.ID != 0 && a.term.CanPrompt() && !a.flags.yes
+	field := func(name string, value *string) error {
+		if *value != "" && (f.changed(name) || !copied) {
+			return nil
+		}
+		prompt := a.cat.Text("agenda.ask." + name)
+		if *value != "" {
+			prompt += " [" + render.Safe(*value) + "]"
+		}
+		answer, err := a.term.Ask(prompt + ":")
+		if err = a.unasked(err, "--"+name); err != nil {
+			return err
+		}
+		if answer != "" {
+			*value = answer
+		}
+		if *value == "" {
+			return usageError("usage.flag_required", "flag", "--"+name)
+		}
+		return nil
+	}
+	if err := field("applicant", &l.Applicant); err != nil {
+		return err
+	}
+	if err := field("letter", &l.Number); err != nil {
+		return err
+	}
+	if l.Date == "" {
+		if err := field("letter-date", &l.Date); err != nil {
+			return err
+		}
+		iso, err := parseDate("letter-date", l.Date, f.d.Now())
+		if err != nil {
+			return err
+		}
+		l.Date = iso
+	}
+	subject, given, err := f.subject(l.Class)
+	if err != nil {
+		return err
+	}
+	l.Subject = subject
+	if !given {
+		if l.Class == agenda.ClassBiasa {
+			if copied {
+				l.Subject = like.Letter.Subject
+			}
+			err = field("subject", &l.Subject)
+		} else if l.Subject, err = a.ask("--subject", "agenda.ask.secret_subject", "class", a.cat.Class(string(l.Class))); err == nil && l.Subject == "" {
+			err = usageError("usage.flag_required", "flag", "--subject")
+		}
+		if err != nil {
+			return err
+		}
+	} else if l.Subject == "" {
+		return usageError("usage.flag_required", "flag", "--subject")
+	}
+	to := strings.Join(l.To, ",")
+	if err := field("to", &to); err != nil {
+		return err
+	}
+	if to != strings.Join(l.To, ",") {
+		l.To, err = f.addressees(strings.Split(to, ","))
+	}
+	return err
+}
+
+// rehearse tells what add would enter; no serial is used.
+func (f letterForm) rehearse(r agenda.Registration) error {
+	a := f.a
+	a.say("agenda.dry_add", "book", a.cat.Book(string(r.Book)), "class", a.cat.Class(string(r.Letter.Class)),
+		"to", strings.Join(r.Letter.To, ", "))
+	e := agenda.Entry{Name: agenda.Name{Book: r.Book, Year: a.thisYear()}, Letter: r.Letter, State: agenda.StateRegistered}
+	a.sayDue(f.d, e)
+	v := render.EntryOf(e, f.d.Due(e).At(), masked(e, false))
+	v.Name = ""
+	return a.result(v, func(io.Writer) {})
+}
+
+// sayDue tells the deadline with its reckoning.
+func (a *app) sayDue(d *desk.Desk, e agenda.Entry) {
+	due := d.Due(e)
+	a.say("agenda.due", "at", a.cat.DateTime(due.Deadline.At))
+	left := a.span(due.RemainingToday)
+	switch due.Rule {
+	case hours.ServiceHours:
+		a.say("agenda.due.hours", "hours", int(due.Norm.Hours()), "received", a.cat.Clock(due.Received), "left", left)
+	case hours.NextDayClose:
+		a.say("agenda.due.next_day", "received", a.cat.Clock(due.Received), "date", a.cat.ShortDate(due.Received))
+	default:
+		a.say("agenda.due.same_day", "received", a.cat.Clock(due.Received), "date", a.cat.ShortDate(due.Received))
+	}
+	if !due.Urgency.IsZero() {
+		urgency := a.cat.Urgency(string(e.Letter.Urgency))
+		if due.UrgencyOpen.Before(due.Urgency) {
+			a.say("agenda.due.urgency_closed", "urgency", urgency, "at", a.cat.DateTime(due.Urgency), "open", a.cat.DateTime(due.UrgencyOpen))
+		} else {
+			a.say("agenda.due.urgency", "urgency", urgency, "at", a.cat.DateTime(due.Urgency))
+		}
+	}
+	for _, year := range due.MissingYears {
+		a.warn("agenda.no_holidays", "year", year)
+	}
+}
+
+// span writes a duration in hours and minutes.
+func (a *app) span(t time.Duration) string {
+	h, m := int(t.Hours()), int(t.Minutes())%60
+	switch {
+	case h == 0:
+		return a.cat.Text("span.minutes", "m", m)
+	case m == 0:
+		return a.cat.Text("span.hours", "h", h)
+	}
+	return a.cat.Text("span.both", "h", h, "m", m)
+}
+
+func (a *app) agendaAssign() *cobra.Command {
+	c := a.describe("agenda assign", &cobra.Command{Use: "assign", Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error { return a.assign(ctx, c, d, args) })
+	}})
+	a.stringFlags(c, "agenda", "from", "order", "at")
+	c.Flags().String("to", "", a.cat.Text("flag.agenda.to_role"))
+	return c
+}
+
+// assign records orders that were given on paper: the whole chain of the service, or the one link of --from and --to.
+func (a *app) assign(ctx context.Context, c *cobra.Command, d *desk.Desk, args []string) error {
+	names, err := a.names(args)
+	if err != nil {
+		return err
+	}
+	at, err := parseMoment("at", flag(c, "at"), d.Now())
+	if err != nil {
+		return err
+	}
+	if err := future(at, d.Now(), "at"); err != nil {
+		return err
+	}
+	if at.IsZero() {
+		at = d.Now().Truncate(time.Minute)
+	}
+	var link []agenda.Order
+	if c.Flags().Changed("from") || c.Flags().Changed("to") {
+		from, err := agenda.ParseRole(flag(c, "from"))
+		if err != nil {
+			return usageError("usage.flag_value", "flag", "--from")
+		}
+		to, err := agenda.ParseRole(flag(c, "to"))
+		if err != nil {
+			return usageError("usage.flag_value", "flag", "--to")
+		}
+		link = []agenda.Order{{From: string(from), To: string(to)}}
+	}
+	done := map[agenda.BookName][]agenda.Name{}
+	var entries []agenda.Entry
+	err = a.each(ctx, names, func(n agenda.Name) error {
+		orders := slices.Clone(link)
+		if orders == nil {
+			orders = d.Orders(n.Book)
+		}
+		for i := range orders {
+			orders[i].At, orders[i].Text = at, flag(c, "order")
+		}
+		e, err := a.step(ctx, d, n, agenda.StepOrder, func(e agenda.Entry, who agenda.Actor) error {
+			return d.Book.Order(ctx, who, e.ID, orders)
+		})
+		if err == nil {
+			done[n.Book] = append(done[n.Book], n)
+			entries = append(entries, e)
+		}
+		return err
+	})
+	for _, book := range []agenda.BookName{agenda.Kriptogram, agenda.Surat} {
+		if len(done[book]) == 0 {
+			continue
+		}
+		orders := link
+		if orders == nil {
+			orders = d.Orders(book)
+		}
+		id := "agenda.assigned"
+		if a.flags.dryRun {
+			id = "agenda.dry_assign"
+		}
+		a.say(id, "names", ranges(done[book], a.thisYear()), "at", a.cat.ShortDate(at)+", "+a.cat.Clock(at))
+		for _, line := range wrapped(a.chain(d, orders)+".", 76) {
+			a.say("agenda.chain", "roles", line)
+		}
+	}
+	return a.entriesResult(d, entries, err)
+}
+
+// chain writes the titles that an order went through, the first who ordered first.
+func (a *app) chain(d *desk.Desk, orders []agenda.Order) string {
+	var titles []string
+	for i, o := range orders {
+		if i == 0 {
+			titles = append(titles, d.Config.Profile.Title(o.From))
+		}
+		titles = append(titles, d.Config.Profile.Title(o.To))
+	}
+	return strings.Join(titles, ", ")
+}
+
+// step takes one step of the book on an entry, or under --dry-run only sees whether it may be taken, and returns the entry after.
+func (a *app) step(ctx context.Context, d *desk.Desk, n agenda.Name, step agenda.Step, do func(agenda.Entry, agenda.Actor) error) (agenda.Entry, error) {
+	if a.flags.dryRun {
+		return d.May(ctx, n, step)
+	}
+	e, err := d.Book.Entry(ctx, n)
+	if err != nil {
+		return e, err
+	}
+	who, err := d.ActingOr(ctx, desk.Clerk(n.Book))
+	if err != nil {
+		return e, err
+	}
+	if err := do(e, who); err != nil {
+		return e, err
+	}
+	return d.Book.Entry(ctx, n)
+}
+
+// entriesResult writes the entries of a batch as JSON lines; the text was told already. err is the batch's.
+func (a *app) entriesResult(d *desk.Desk, entries []agenda.Entry, err error) error {
+	for _, e := range entries {
+		if werr := a.result(render.EntryOf(e, d.Due(e).At(), masked(e, false)), func(io.Writer) {}); werr != nil {
+			return werr
+		}
+	}
+	return err
+}
+
+func (a *app) agendaAttach() *cobra.Command {
+	c := a.describe("agenda attach", &cobra.Command{Use: "attach", Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error { return a.attach(ctx, c, d, args) })
+	}})
+	a.stringFlags(c, "agenda", "dir")
+	c.Flags().Bool("anyway", false, a.cat.Text("flag.attach.anyway"))
+	c.Flags().Int("pages", 0, a.cat.Text("flag.agenda.pages"))
+	a.scanFlags(c)
+	return c
+}
+
+func (a *app) attach(ctx context.Context, c *cobra.Command, d *desk.Desk, args []string) error {
+	pages, _ := c.Flags().GetInt("pages")
+	anyway, _ := c.Flags().GetBool("anyway")
+	dir := flag(c, "dir")
+	if dir == "" {
+		n, err := a.name(args[0])
+		if err != nil {
+			return err
+		}
+		scanned, err := a.scan(ctx, c, d, n)
+		if err != nil {
+			return err
+		}
+		if len(args) < 2 && scanned == nil {
+			return usageError("usage.file_missing", "entry", n)
+		}
+		e, err := a.attachOne(ctx, d, desk.AttachParams{Name: n, Files: args[1:], Scanned: scanned, Pages: pages, Anyway: anyway})
+		if err != nil {
+			return err
+		}
+		if !a.flags.dryRun {
+			a.say("agenda.attached", "entry", n, "n", len(args)-1, "size", a.cat.Size(scanSize(e)), "letter", e.Letter.Number, "applicant", e.Letter.Applicant)
+			if e.Letter.Pages > 0 {
+				a.say("attach.pages_line", "pages", a.pagesOf(e))
+			}
+		}
+		return a.entriesResult(d, []agenda.Entry{e}, nil)
+	}
+	names, err := a.names(args)
+	if err != nil {
+		return err
+	}
+	files := map[agenda.Name][]string{}
+	for _, n := range names {
+		if files[n], err = scansOf(dir, n); err != nil {
+			return err
+		}
+	}
+	return a.attachMany(ctx, d, names, func(n agenda.Name) (agenda.Entry, error) {
+		if len(files[n]) == 0 {
+			return agenda.Entry{}, usageError("usage.no_scan_in", "entry", n, "path", dir)
+		}
+		return a.attachOne(ctx, d, desk.AttachParams{Name: n, Files: files[n], Pages: pages, Anyway: anyway})
+	})
+}
+
+// attachMany attaches to each entry, in a table with what tells a wrong scan: pages and the number of the letter.
+func (a *app) attachMany(ctx context.Context, d *desk.Desk, names []agenda.Name, attach func(agenda.Name) (agenda.Entry, error)) error {
+	var entries []agenda.Entry
+	var absent []agenda.Name
+	var statuses []int
+	table := render.Table{Fixed: []int{0}, Align: []render.Align{render.Left, render.Right, render.Right}}
+	for _, n := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		e, err := attach(n)
+		if err == nil {
+			statuses = append(statuses, exitDone)
+			entries = append(entries, e)
+			table.Add(n.String(), a.pagesOf(e), a.cat.Size(scanSize(e)), e.Letter.Number, e.Letter.Applicant)
+			continue
+		}
+		absent = append(absent, n)
+		if codeOf(err) == "usage.no_scan_in" && len(names) > 1 {
+			statuses = append(statuses, exitUsage)
+			table.Add(n.String(), a.cat.Text("attach.absent"))
+			continue
+		}
+		statuses = append(statuses, a.fail(err))
+	}
+	if !a.flags.quiet && !a.flags.json && len(names) > 1 {
+		_, _ = table.WriteTo(a.talk) // a screen that left makes no difference
+	}
+	switch {
+	case len(names) == 1 && len(absent) == 1:
+	case len(absent) > 0:
+		a.say("attach.some", "done", len(entries), "all", len(names), "names", ranges(absent, a.thisYear()), "entry", absent[0])
+	case len(names) > 1:
+		a.say("agenda.attached_many", "done", len(entries), "all", len(names))
+	}
+	return a.entriesResult(d, entries, a.told(batchStatus(statuses)))
+}
+
+// pagesOf is the pages of an entry's scans, with a mark where the letter was said to have another number.
+func (a *app) pagesOf(e agenda.Entry) string {
+	n := 0
+	for _, s := range e.Attachments {
+		n += s.Pages
+	}
+	switch {
+	case n == 0:
+		return a.cat.Text("attach.pages_unknown")
+	case e.Letter.Pages > 0 && e.Letter.Pages != n:
+		return a.cat.Text("attach.pages_differ", "n", n, "want", e.Letter.Pages)
+	}
+	return a.cat.Text("attach.pages", "n", n)
+}
+
+func scanSize(e agenda.Entry) int64 {
+	var size int64
+	for _, s := range e.Attachments {
+		size += s.Object.Size
+	}
+	return size
+}
+
+func (a *app) attachOne(ctx context.Context, d *desk.Desk, p desk.AttachParams) (agenda.Entry, error) {
+	if a.flags.dryRun {
+		e, err := d.May(ctx, p.Name, agenda.StepAttach)
+		if err == nil {
+			a.say("agenda.dry_attach", "entry", p.Name, "n", len(p.Files))
+		}
+		return e, err
+	}
+	p.Same = func(file string, others []agenda.Name) {
+		a.warn("attach.same", "entry", p.Name, "path", file, "names", ranges(others, a.thisYear()))
+	}
+	return d.Attach(ctx, p)
+}
+
+// scansOf lists the PDF files of a folder whose names begin with that of the entry: never by order, since a wrong scan on the
+// right line is the accident that happens.
+func scansOf(dir string, n agenda.Name) ([]string, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, usageError("usage.folder", "path", dir)
+	}
+	var files []string
+	for _, f := range list {
+		rest, ok := strings.CutPrefix(strings.ToUpper(f.Name()), n.String())
+		if ok && !f.IsDir() && strings.HasSuffix(rest, ".PDF") && (rest[0] < '0' || rest[0] > '9') {
+			files = append(files, filepath.Join(dir, f.Name()))
+		}
+	}
+	return files, nil
+}
+
+func (a *app) agendaCorrect() *cobra.Command {
+	c := a.describe("agenda correct", &cobra.Command{Use: "correct", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error {
+			return a.correct(ctx, letterForm{a, c, d}, args[0])
+		})
+	}})
+	a.letterFlags(c)
+	a.stringFlags(c, "agenda", "reason")
+	return c
+}
+
+func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
+	n, err := a.name(arg)
+	if err != nil {
+		return err
+	}
+	e, err := f.d.May(ctx, n, agenda.StepCorrect)
+	if err != nil {
+		return err
+	}
+	was, l := e.Letter, e.Letter
+	if err := f.fill(&l); err != nil {
+		return err
+	}
+	if agenda.BookFor(l.Class) != n.Book {
+		return usageError("usage.class_stays", "entry", n, "class", a.cat.Class(string(l.Class)))
+	}
+	subject, given, err := f.subject(l.Class)
+	if err != nil {
+		return err
+	}
+	if given {
+		l.Subject = subject
+	}
+	fields := a.changedFields(was, l)
+	if len(fields) == 0 {
+		return usageError("usage.nothing_to_change", "flag", "--to, --subject, --letter ...")
+	}
+	if err := f.d.CheckAddressees(ctx, l); err != nil {
+		return err
+	}
+	reason, err := a.reason(f.c, "ask.reason")
+	if err != nil {
+		return err
+	}
+	what := strings.Join(fields, ", ")
+	if a.flags.dryRun {
+		a.say("agenda.dry_correct", "entry", n, "fields", what)
+		return a.entriesResult(f.d, []agenda.Entry{e}, nil)
+	}
+	who, err := f.d.ActingOr(ctx, desk.Clerk(n.Book))
+	if err != nil {
+		return err
+	}
+	after, err := f.d.Book.Correct(ctx, who, e.ID, e.Last, l, reason)
+	if err != nil {
+		return err
+	}
+	if after.State == agenda.StateRegistered && after.Draft > 0 {
+		a.say("agenda.corrected_again", "entry", n, "fields", what)
+	} else {
+		a.say("agenda.corrected", "entry", n, "fields", what)
+	}
+	return a.entriesResult(f.d, []agenda.Entry{after}, nil)
+}
+
+// changedFields names what differs between two images of a letter; addressees with their counts.
+func (a *app) changedFields(was, is agenda.Letter) []string {
+	var fields []string
+	for _, p := range []struct {
+		name    string
+		changed bool
+	}{
+		{"class", was.Class != is.Class},
+		{"urgency", was.Urgency != is.Urgency},
+		{"applicant", was.Applicant != is.Applicant},
+		{"request", was.Request != is.Request},
+		{"request-date", was.RequestDate != is.RequestDate},
+		{"received", !was.Received.Equal(is.Received)},
+		{"letter", was.Number != is.Number},
+		{"letter-date", was.Date != is.Date},
+		{"origin", was.Origin != is.Origin},
+		{"subject", was.Subject != is.Subject},
+		{"pages", was.Pages != is.Pages},
+		{"enclosures", was.Enclosures != is.Enclosures},
+		{"archive-class", was.ArchiveClass != is.ArchiveClass},
+		{"place", was.Place != is.Place},
+		{"excluded", was.Excluded != is.Excluded},
+		{"note", was.Note != is.Note},
+		{"refers", was.Refers != is.Refers},
+		{"cc", !slices.Equal(was.Cc, is.Cc)},
+	} {
+		if p.changed {
+			fields = append(fields, a.cat.Text("agenda.field."+p.name))
+		}
+	}
+	if !slices.Equal(was.To, is.To) {
+		word := a.cat.Text("agenda.field.to")
+		if len(was.To) != len(is.To) {
+			word = a.cat.Text("agenda.field.to_count", "was", strconv.Itoa(len(was.To)), "is", strconv.Itoa(len(is.To)))
+		}
+		fields = append(fields, word)
+	}
+	return fields
+}
+
+func (a *app) agendaVoid() *cobra.Command {
+	c := a.describe("agenda void", &cobra.Command{Use: "void", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error { return a.void(ctx, c, d, args[0]) })
+	}})
+	a.stringFlags(c, "agenda", "reason", "authority")
+	return c
+}
+
+func (a *app) void(ctx context.Context, c *cobra.Command, d *desk.Desk, arg string) error {
+	n, err := a.name(arg)
+	if err != nil {
+		return err
+	}
+	if _, err := d.Book.Entry(ctx, n); err != nil {
+		return err
+	}
+	reason, err := a.reason(c, "ask.reason")
+	if err != nil {
+		return err
+	}
+	authority, err := a.need(c, "authority", "agenda.ask.authority")
+	if err != nil {
+		return err
+	}
+	if a.flags.dryRun {
+		e, err := d.May(ctx, n, agenda.StepVoid)
+		if err != nil {
+			return err
+		}
+		a.say("agenda.dry_void", "entry", n)
+		return a.entriesResult(d, []agenda.Entry{e}, nil)
+	}
+	yes, err := a.confirm(false, "agenda.ask.void", "entry", n)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		a.say("agenda.not_voided", "entry", n)
+		return nil
+	}
+	e, err := a.step(ctx, d, n, agenda.StepVoid, func(e agenda.Entry, who agenda.Actor) error {
+		return d.Book.Void(ctx, who, e.ID, e.Last, reason, authority)
+	})
+	if err != nil {
+		return err
+	}
+	a.say("agenda.voided", "entry", n)
+	return a.entriesResult(d, []agenda.Entry{e}, nil)
+}

@@ -1,0 +1,105 @@
+package cmd
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"sandi/agenda"
+	"sandi/cmd/internal/desk"
+	"sandi/cmd/internal/render"
+)
+
+type applicantView struct {
+	Schema  string  `json:"schema"` // sandi.applicant/1
+	Handle  string  `json:"handle"`
+	Unit    string  `json:"unit"`
+	Contact *string `json:"contact"`
+}
+
+func applicantOf(p agenda.Applicant) applicantView {
+	return applicantView{"sandi.applicant/1", p.Handle, p.Unit, render.Text(p.Contact)}
+}
+
+func (a *app) applicantCommand() *cobra.Command {
+	c := a.describe("applicant", &cobra.Command{Use: "applicant"})
+	add := a.describe("applicant add", &cobra.Command{Use: "add", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error {
+			unit, err := a.need(c, "unit", "applicant.ask.unit")
+			if err != nil {
+				return err
+			}
+			return a.saveApplicant(ctx, d, agenda.Applicant{Handle: args[0], Unit: unit, Contact: flag(c, "contact")}, "applicant.added", d.Book.AddApplicant)
+		})
+	}})
+	edit := a.describe("applicant edit", &cobra.Command{Use: "edit", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error { return a.editApplicant(ctx, c, d, args[0]) })
+	}})
+	for _, sub := range []*cobra.Command{add, edit} {
+		a.stringFlags(sub, "applicant", "unit", "contact")
+	}
+	list := a.describe("applicant list", &cobra.Command{Use: "list", RunE: func(c *cobra.Command, _ []string) error {
+		return a.withDesk(c, true, a.listApplicants)
+	}})
+	c.AddCommand(add, edit, list)
+	return c
+}
+
+func (a *app) editApplicant(ctx context.Context, c *cobra.Command, d *desk.Desk, handle string) error {
+	if !c.Flags().Changed("unit") && !c.Flags().Changed("contact") {
+		return usageError("usage.flag_required", "flag", "--unit")
+	}
+	list, err := d.Book.Applicants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if p.Handle != handle || p.Ended {
+			continue
+		}
+		if c.Flags().Changed("unit") {
+			p.Unit = flag(c, "unit")
+		}
+		if c.Flags().Changed("contact") {
+			p.Contact = flag(c, "contact")
+		}
+		return a.saveApplicant(ctx, d, p, "applicant.edited", d.Book.ChangeApplicant)
+	}
+	return usageError("usage.unknown_applicant", "value", handle)
+}
+
+func (a *app) saveApplicant(ctx context.Context, d *desk.Desk, p agenda.Applicant, id string, save func(context.Context, agenda.Actor, agenda.Applicant) error) error {
+	if a.flags.dryRun {
+		a.say("applicant.dry", "handle", p.Handle, "unit", p.Unit)
+		return a.result(applicantOf(p), func(io.Writer) {})
+	}
+	who, err := d.ActingOr(ctx, agenda.RoleOperator, agenda.RoleSandiman)
+	if err != nil {
+		return err
+	}
+	if err := save(ctx, who, p); err != nil {
+		return err
+	}
+	a.say(id, "handle", p.Handle, "unit", p.Unit)
+	return a.result(applicantOf(p), func(io.Writer) {})
+}
+
+func (a *app) listApplicants(ctx context.Context, d *desk.Desk) error {
+	list, err := d.Book.Applicants(ctx)
+	if err != nil {
+		return err
+	}
+	v := struct {
+		Schema     string          `json:"schema"`
+		Applicants []applicantView `json:"applicants"`
+	}{"sandi.applicants/1", []applicantView{}}
+	table := render.Table{Head: a.heads("applicant.heads"), Fixed: []int{0}}
+	for _, p := range list {
+		if !p.Ended {
+			v.Applicants = append(v.Applicants, applicantOf(p))
+			table.Add(p.Handle, p.Unit, p.Contact)
+		}
+	}
+	return a.result(v, func(w io.Writer) { a.writeTable(w, &table, "applicant.none") })
+}

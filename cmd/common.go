@@ -1,0 +1,239 @@
+package cmd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sandi/agenda"
+	"sandi/cmd/internal/desk"
+	"sandi/cmd/internal/render"
+)
+
+// thisYear is the calendar year of the books: a name without a year is of it.
+func (a *app) thisYear() int { return a.now().In(agenda.WIB).Year() }
+
+// name reads the name of one entry.
+func (a *app) name(arg string) (agenda.Name, error) { return agenda.ParseName(arg, a.thisYear()) }
+
+// names reads names, lists and ranges; "-" takes them from standard input. None is an error.
+func (a *app) names(args []string) ([]agenda.Name, error) {
+	var words []string
+	for _, arg := range args {
+		if arg != "-" {
+			words = append(words, arg)
+			continue
+		}
+		lines := bufio.NewScanner(a.term.In())
+		for lines.Scan() {
+			words = append(words, strings.Fields(lines.Text())...)
+		}
+		if err := lines.Err(); err != nil {
+			return nil, err
+		}
+	}
+	list, err := agenda.ParseNames(words, a.thisYear())
+	if err == nil && len(list) == 0 {
+		err = usageError("usage.no_entry")
+	}
+	return list, err
+}
+
+// each runs a step for every entry. One that is refused is told and does not stop the others; the exit status is that of the
+// batch. A single entry's error is the command's.
+func (a *app) each(ctx context.Context, names []agenda.Name, step func(agenda.Name) error) error {
+	if len(names) == 1 {
+		return step(names[0])
+	}
+	var statuses []int
+	for _, n := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		statuses = append(statuses, a.fail(step(n)))
+	}
+	return a.told(batchStatus(statuses))
+}
+
+// wouldDo is the result under --json of steps that were only checked. schema is that of the step done.
+func (a *app) wouldDo(schema string, names ...agenda.Name) error {
+	v := struct {
+		Schema  string   `json:"schema"`
+		DryRun  bool     `json:"dry_run"`
+		Entries []string `json:"entries"`
+	}{schema, true, make([]string, 0, len(names))}
+	for _, n := range names {
+		v.Entries = append(v.Entries, n.String())
+	}
+	return a.result(v, func(io.Writer) {})
+}
+
+// ranges writes names as people do: "K42-K44, S1". A year is written where it is not the given one.
+func ranges(names []agenda.Name, year int) string {
+	names = slices.Clone(names)
+	slices.SortFunc(names, func(x, y agenda.Name) int {
+		if c := strings.Compare(string(x.Book), string(y.Book)); c != 0 {
+			return c
+		}
+		if x.Year != y.Year {
+			return x.Year - y.Year
+		}
+		return x.Serial - y.Serial
+	})
+	var parts []string
+	for i := 0; i < len(names); {
+		j := i
+		for j+1 < len(names) && names[j+1].Book == names[i].Book && names[j+1].Year == names[i].Year &&
+			names[j+1].Serial == names[j].Serial+1 {
+			j++
+		}
+		s := names[i].String()
+		if j > i {
+			s += "-" + names[j].String()
+		}
+		if names[i].Year != year {
+			s += "/" + strconv.Itoa(names[i].Year)
+		}
+		parts = append(parts, s)
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
+}
+
+// describe fills in the texts of a command from the messages <id>.short, .long and .example; the words after its name come from
+// <id>.args. The id is the command's path with points for the blanks.
+func (a *app) describe(path string, c *cobra.Command) *cobra.Command {
+	id := strings.ReplaceAll(path, " ", ".")
+	if a.cat.Has(id + ".args") {
+		c.Use += " " + a.cat.Text(id+".args")
+	}
+	c.Short = a.cat.Text(id + ".short")
+	if a.cat.Has(id + ".long") {
+		c.Long = a.cat.Text(id + ".long")
+	}
+	if a.cat.Has(id + ".example") {
+		c.Example = a.cat.Text(id + ".example")
+	}
+	return c
+}
+
+// stringFlags adds text flags with the usage messages flag.<area>.<name>.
+func (a *app) stringFlags(c *cobra.Command, area string, names ...string) {
+	for _, name := range names {
+		c.Flags().String(name, "", a.cat.Text("flag."+area+"."+name))
+	}
+}
+
+// flag is the value of a text flag of the command.
+func flag(c *cobra.Command, name string) string {
+	s, _ := c.Flags().GetString(name)
+	return strings.TrimSpace(s)
+}
+
+// need returns the value of a text flag, asked with the message id when it is missing.
+func (a *app) need(c *cobra.Command, name, id string, args ...any) (string, error) {
+	if s := flag(c, name); s != "" {
+		return s, nil
+	}
+	s, err := a.ask("--"+name, id, args...)
+	if err == nil && s == "" {
+		err = usageError("usage.flag_required", "flag", "--"+name)
+	}
+	return s, err
+}
+
+// newPassphrase returns the passphrase for a new key: asked twice, or one line of --passphrase-fd. The message ids name owner and
+// purpose; both have the same arguments.
+func (a *app) newPassphrase(id, again string, args ...any) func(context.Context) ([]byte, error) {
+	return func(context.Context) ([]byte, error) {
+		if a.flags.passphraseFD >= 0 {
+			return a.passphrase(id, args...)
+		}
+		for range 3 {
+			first, err := a.passphrase(id, args...)
+			if err != nil {
+				return nil, err
+			}
+			second, err := a.passphrase(again, args...)
+			if err != nil {
+				clear(first)
+				return nil, err
+			}
+			same := len(first) > 0 && slices.Equal(first, second)
+			clear(second)
+			if same {
+				return first, nil
+			}
+			clear(first)
+			a.warn("people.passphrase.again")
+		}
+		return nil, usageError("usage.passphrases_differ")
+	}
+}
+
+// wrapped breaks a text at blanks into lines of at most the given columns.
+func wrapped(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// errNoDesk tells whether there is no desk at all.
+func errNoDesk(err error) bool { return errors.Is(err, desk.Refusal(desk.CodeNone)) }
+
+// future refuses an instant that has not come yet; a minute is granted, since clerks type whole minutes.
+func future(t, now time.Time, name string) error {
+	if t.After(now.Add(time.Minute)) {
+		return usageError("usage.future", "flag", "--"+name)
+	}
+	return nil
+}
+
+// reason is the command's --reason, asked with the message id when it is missing.
+func (a *app) reason(c *cobra.Command, id string) (string, error) { return a.need(c, "reason", id) }
+
+// form is a list of names and values under each other; long values go on below.
+type form struct{ rows [][2]string }
+
+func (f *form) add(name, value string) {
+	f.rows = append(f.rows, [2]string{name, render.Safe(value)})
+}
+
+func (f *form) write(w io.Writer) {
+	width := 0
+	for _, r := range f.rows {
+		width = max(width, render.Columns(r[0]))
+	}
+	for _, r := range f.rows {
+		name := r[0]
+		lines := []string{r[1]}
+		if room := render.Width - width - 3; render.Columns(r[1]) > room {
+			lines = wrapped(r[1], room)
+		}
+		for _, line := range lines {
+			fmt.Fprintf(w, " %-*s  %s\n", width, name, line)
+			name = ""
+		}
+	}
+}

@@ -1,0 +1,456 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sandi/agenda"
+	"sandi/cmd/internal/desk"
+	"sandi/cmd/internal/render"
+	"sandi/cmd/internal/signedtext"
+	"sandi/crypto"
+)
+
+type correspondentView struct {
+	Schema       string        `json:"schema"` // sandi.correspondent/1
+	Handle       string        `json:"handle"`
+	Unit         string        `json:"unit"`
+	Address      string        `json:"address"`
+	State        string        `json:"state"` // unconfirmed, confirmed
+	Fingerprint  *string       `json:"fingerprint"`
+	CheckWords   *string       `json:"check_words"`
+	Subkey       *string       `json:"subkey"`
+	ConfirmedBy  *string       `json:"confirmed_by"`
+	ConfirmedVia *string       `json:"confirmed_via"`
+	ConfirmedAt  *string       `json:"confirmed_at"`
+	Key          *keyView      `json:"key"`
+	Signers      []signerView  `json:"signers"`
+	Findings     []findingView `json:"findings"`
+}
+
+type keyView struct {
+	Algorithm           string  `json:"algorithm"`
+	Created             *string `json:"created"`
+	Expires             *string `json:"expires"` // null: never
+	EncryptionAlgorithm *string `json:"encryption_algorithm"`
+	EncryptionExpires   *string `json:"encryption_expires"`
+	AEAD                bool    `json:"aead"`
+	AES256              bool    `json:"aes256"`
+	Revoked             bool    `json:"revoked"`
+}
+
+type signerView struct {
+	Role        string `json:"role"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+type findingView struct {
+	Code   string  `json:"code"`
+	Refuse bool    `json:"refuse"`
+	Until  *string `json:"until"`
+}
+
+func correspondentOf(c agenda.Correspondent, rep desk.KeyReport) correspondentView {
+	v := correspondentView{
+		Schema: "sandi.correspondent/1", Handle: c.Handle, Unit: c.Unit, Address: c.Address, State: c.State,
+		Fingerprint: render.Text(c.Fingerprint), Subkey: render.Text(c.Subkey), ConfirmedBy: render.Text(c.ConfirmedBy),
+		ConfirmedVia: render.Text(c.ConfirmedVia), ConfirmedAt: render.Instant(c.ConfirmedAt),
+		Signers: make([]signerView, 0, len(c.Signers)), Findings: []findingView{},
+	}
+	if v.State == "" {
+		v.State = agenda.Unconfirmed
+	}
+	if c.Fingerprint != "" {
+		v.CheckWords = render.Text(signedtext.CheckWordsOfKey(c.Fingerprint))
+	}
+	for _, s := range c.Signers {
+		v.Signers = append(v.Signers, signerView{string(s.Role), s.Fingerprint})
+	}
+	if f := rep.Facts; f.Algorithm != "" {
+		v.Key = &keyView{
+			Algorithm: f.Algorithm, Created: render.Instant(f.Created), Expires: render.Instant(f.Expires), AEAD: f.SEIPDv2,
+			AES256: f.ListsAES256, Revoked: f.Revoked,
+		}
+		if s := f.Encryption; s != nil {
+			v.Key.EncryptionAlgorithm, v.Key.EncryptionExpires = render.Text(s.Algorithm), render.Instant(s.Expires)
+		}
+	}
+	for _, f := range rep.Findings {
+		if f.Code != "" {
+			v.Findings = append(v.Findings, findingView{f.Code, f.Refuse, render.Instant(f.Until)})
+		}
+	}
+	return v
+}
+
+func (a *app) correspondentCommand() *cobra.Command {
+	c := a.describe("correspondent", &cobra.Command{Use: "correspondent"})
+	sub := func(id string, readOnly bool, run func(context.Context, *cobra.Command, *desk.Desk, string) error) *cobra.Command {
+		return a.describe("correspondent "+id, &cobra.Command{Use: id, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+			return a.withDesk(c, readOnly || a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error { return run(ctx, c, d, args[0]) })
+		}})
+	}
+	add, edit := sub("add", false, a.addCorrespondent), sub("edit", false, a.editCorrespondent)
+	show, confirm := sub("show", true, a.showCorrespondent), sub("confirm", false, a.confirmCorrespondent)
+	for _, s := range []*cobra.Command{add, edit} {
+		a.stringFlags(s, "correspondent", "unit", "address", "cert")
+		s.Flags().String("bundle", "", a.cat.Text("flag.bundle"))
+		s.Flags().StringArray("signer", nil, a.cat.Text("flag.correspondent.signer"))
+	}
+	a.stringFlags(edit, "correspondent", "reason")
+	for _, s := range []*cobra.Command{add, confirm} {
+		a.stringFlags(s, "correspondent", "fingerprint", "by", "channel")
+	}
+	list := a.describe("correspondent list", &cobra.Command{Use: "list", RunE: func(c *cobra.Command, _ []string) error {
+		return a.withDesk(c, true, a.listCorrespondents)
+	}})
+	c.AddCommand(add, edit, list, show, confirm, a.correspondentCheck(), a.correspondentGroup())
+	return c
+}
+
+// signerFiles reads --signer ROLE=FILE.
+func (a *app) signerFiles(c *cobra.Command) ([]desk.SignerFile, error) {
+	values, _ := c.Flags().GetStringArray("signer")
+	var list []desk.SignerFile
+	for _, v := range values {
+		word, file, ok := strings.Cut(v, "=")
+		if !ok || file == "" {
+			return nil, usageError("usage.flag_value", "flag", "--signer")
+		}
+		role, err := agenda.ParseRole(word)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, desk.SignerFile{Role: role, File: file})
+	}
+	if bundle := flag(c, "bundle"); bundle != "" {
+		_, keys, err := desk.ReadBundle(bundle)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, desk.SignersOf(keys)...)
+	}
+	return list, nil
+}
+
+func (a *app) addCorrespondent(ctx context.Context, c *cobra.Command, d *desk.Desk, handle string) error {
+	p := desk.CorrespondentParams{Handle: handle, Certificate: flag(c, "cert")}
+	var err error
+	if p.Signers, err = a.signerFiles(c); err != nil {
+		return err
+	}
+	if p.Unit, err = a.need(c, "unit", "correspondent.ask.unit"); err != nil {
+		return err
+	}
+	if p.Address, err = a.need(c, "address", "correspondent.ask.address"); err != nil {
+		return err
+	}
+	seen, rep, err := d.PreviewCorrespondent(ctx, p)
+	if err != nil {
+		return err
+	}
+	fingerprint, by, channel := flag(c, "fingerprint"), "", ""
+	if fingerprint != "" {
+		// Whatever can go wrong with the confirmation is found before the addressee is entered.
+		if err := desk.CheckFingerprint(seen, fingerprint); err != nil {
+			return err
+		}
+		if by, err = a.need(c, "by", "correspondent.ask.by"); err != nil {
+			return err
+		}
+		if channel, err = a.need(c, "channel", "correspondent.ask.channel"); err != nil {
+			return err
+		}
+	}
+	if a.flags.dryRun {
+		a.say("correspondent.dry", "handle", handle)
+		return a.result(correspondentOf(seen, rep), func(w io.Writer) { a.printCorrespondent(w, seen, rep) })
+	}
+	got, rep, err := d.AddCorrespondent(ctx, p)
+	if err != nil {
+		return err
+	}
+	if fingerprint != "" {
+		if err := d.ConfirmCorrespondent(ctx, handle, fingerprint, by, channel); err != nil {
+			return err
+		}
+		if got, err = d.Book.Correspondent(ctx, handle); err != nil {
+			return err
+		}
+	}
+	return a.result(correspondentOf(got, rep), func(w io.Writer) {
+		fmt.Fprintln(w, a.cat.Text("correspondent.added", "handle", handle, "unit", p.Unit))
+		a.printCorrespondent(w, got, rep)
+		a.tellFindings(handle, d, rep)
+		a.nextConfirm(got)
+	})
+}
+
+// nextConfirm names the step that a new key still lacks.
+func (a *app) nextConfirm(c agenda.Correspondent) {
+	if c.Fingerprint != "" && c.State != agenda.Confirmed {
+		a.say("correspondent.confirm_next", "handle", c.Handle)
+	}
+}
+
+// tellFindings warns of what speaks against a key, each with the command that mends it.
+func (a *app) tellFindings(handle string, d *desk.Desk, rep desk.KeyReport) {
+	for _, f := range rep.Findings {
+		switch {
+		case f.Code == "":
+		case f.Code == crypto.CodeExpiresSoon:
+			days := int(f.Until.Sub(d.Now()).Hours() / 24)
+			a.warn("correspondent.finding.soon", "name", handle, "days", days, "date", a.cat.Date(f.Until))
+		case f.Refuse:
+			id := "correspondent.finding." + f.Code
+			if !a.cat.Has(id) {
+				id = "correspondent.finding.other"
+			}
+			a.warn(id, "name", handle, "detail", f.Code)
+		default:
+			id := "correspondent.finding." + f.Code
+			if a.cat.Has(id) {
+				a.warn(id, "name", handle, "detail", f.Code)
+			}
+		}
+	}
+}
+
+// printCorrespondent writes what is known of an addressee and of the pinned key.
+func (a *app) printCorrespondent(w io.Writer, c agenda.Correspondent, rep desk.KeyReport) {
+	var t form
+	row := func(id, value string) {
+		if value != "" {
+			t.add(a.cat.Text("correspondent.row."+id), value)
+		}
+	}
+	row("unit", c.Unit)
+	row("address", c.Address)
+	if c.Fingerprint == "" {
+		row("key", a.cat.Text("correspondent.no_key"))
+		a.addSigners(&t, c)
+		t.write(w)
+		return
+	}
+	f := rep.Facts
+	row("key", a.keyLine(f.Algorithm, f))
+	if s := f.Encryption; s != nil {
+		row("subkey", s.Algorithm+", "+a.until(s.Expires))
+	}
+	row("format", a.cat.Text("correspondent.format", "aead", a.yesNo(f.SEIPDv2), "aes", a.yesNo(f.ListsAES256)))
+	for i, line := range fingerprintLines(c.Fingerprint) {
+		if i == 0 {
+			row("fingerprint", line)
+		} else {
+			t.add("", line)
+		}
+	}
+	row("words", signedtext.CheckWordsOfKey(c.Fingerprint))
+	a.addSigners(&t, c)
+	if c.State == agenda.Confirmed {
+		row("state", a.cat.Text("correspondent.confirmed", "by", c.ConfirmedBy, "channel", c.ConfirmedVia, "date", a.cat.ShortDate(c.ConfirmedAt)))
+	} else {
+		row("state", a.cat.Text("correspondent.unconfirmed"))
+	}
+	t.write(w)
+}
+
+// addSigners adds who may sign there, with whole fingerprints: they are read out together with the key's.
+func (a *app) addSigners(t *form, c agenda.Correspondent) {
+	for _, s := range c.Signers {
+		t.add(a.cat.Text("correspondent.row.signer"), a.cat.Role(string(s.Role)))
+		for _, line := range fingerprintLines(s.Fingerprint) {
+			t.add("", line)
+		}
+	}
+}
+
+func (a *app) keyLine(algorithm string, f crypto.Facts) string {
+	return a.cat.Text("correspondent.key", "algorithm", algorithm, "created", a.cat.ShortDate(f.Created), "until", a.until(f.Expires))
+}
+
+// until is how long a key is valid: "s.d. 02-12-2026".
+func (a *app) until(t time.Time) string {
+	if t.IsZero() {
+		return a.cat.Text("correspondent.forever")
+	}
+	return a.cat.Text("correspondent.until", "date", a.cat.ShortDate(t))
+}
+
+func (a *app) yesNo(b bool) string {
+	if b {
+		return a.cat.Text("correspondent.yes")
+	}
+	return a.cat.Text("correspondent.no")
+}
+
+func (a *app) editCorrespondent(ctx context.Context, c *cobra.Command, d *desk.Desk, handle string) error {
+	p := desk.CorrespondentParams{Handle: handle, Unit: flag(c, "unit"), Address: flag(c, "address"), Certificate: flag(c, "cert")}
+	var err error
+	if p.Signers, err = a.signerFiles(c); err != nil {
+		return err
+	}
+	if p.Unit == "" && p.Address == "" && p.Certificate == "" && len(p.Signers) == 0 {
+		return usageError("usage.nothing_to_change", "flag", "--address, --unit, --cert, --signer")
+	}
+	before, err := d.Book.Correspondent(ctx, handle)
+	if err != nil {
+		return err
+	}
+	reason, err := a.reason(c, "ask.reason")
+	if err != nil {
+		return err
+	}
+	if a.flags.dryRun {
+		if p.Unit == "" {
+			p.Unit = before.Unit
+		}
+		if p.Address == "" {
+			p.Address = before.Address
+		}
+		seen, rep, err := d.PreviewCorrespondent(ctx, p)
+		if err != nil {
+			return err
+		}
+		a.say("correspondent.dry", "handle", handle)
+		return a.result(correspondentOf(seen, rep), func(w io.Writer) { a.printCorrespondent(w, seen, rep) })
+	}
+	got, rep, err := d.EditCorrespondent(ctx, p, reason)
+	if err != nil {
+		return err
+	}
+	a.tellFindings(handle, d, rep)
+	if rep.Facts.Algorithm == "" {
+		if rep, err = d.KeyOf(ctx, got); err != nil {
+			return err
+		}
+	}
+	return a.result(correspondentOf(got, rep), func(io.Writer) {
+		a.say("correspondent.edited", "handle", handle)
+		if before.State == agenda.Confirmed && got.State != agenda.Confirmed {
+			a.warn("correspondent.reset", "handle", handle)
+			return
+		}
+		if p.Certificate != "" {
+			a.nextConfirm(got)
+		}
+	})
+}
+
+func (a *app) listCorrespondents(ctx context.Context, d *desk.Desk) error {
+	list, err := d.Book.Correspondents(ctx)
+	if err != nil {
+		return err
+	}
+	v := struct {
+		Schema         string              `json:"schema"`
+		Correspondents []correspondentView `json:"correspondents"`
+	}{"sandi.correspondents/1", []correspondentView{}}
+	table := render.Table{Head: a.heads("correspondent.heads"), Fixed: []int{0}}
+	for _, c := range list {
+		if c.Ended {
+			continue
+		}
+		rep, err := d.KeyOf(ctx, c)
+		if err != nil {
+			return err
+		}
+		v.Correspondents = append(v.Correspondents, correspondentOf(c, rep))
+		key, until, state := "-", "-", a.cat.Text("correspondent.state.none")
+		if c.Fingerprint != "" {
+			key, until, state = rep.Facts.Algorithm, "-", a.cat.Text("correspondent.state."+c.State)
+			if !rep.Facts.Expires.IsZero() {
+				until = a.cat.ShortDate(rep.Facts.Expires)
+			}
+		}
+		table.Add(c.Handle, c.Unit, c.Address, key, until, state)
+	}
+	return a.result(v, func(w io.Writer) { a.writeTable(w, &table, "correspondent.none") })
+}
+
+func (a *app) showCorrespondent(ctx context.Context, _ *cobra.Command, d *desk.Desk, handle string) error {
+	c, err := d.Book.Correspondent(ctx, handle)
+	if err != nil {
+		return err
+	}
+	rep, err := d.KeyOf(ctx, c)
+	if err != nil {
+		return err
+	}
+	return a.result(correspondentOf(c, rep), func(w io.Writer) {
+		fmt.Fprintln(w, a.cat.Text("correspondent.title", "handle", handle))
+		a.printCorrespondent(w, c, rep)
+		a.tellFindings(handle, d, rep)
+		a.nextConfirm(c)
+	})
+}
+
+// confirmCorrespondent is the comparison by telephone: the addressee reads, the clerk types what is heard.
+func (a *app) confirmCorrespondent(ctx context.Context, cmd *cobra.Command, d *desk.Desk, handle string) error {
+	c, err := d.Book.Correspondent(ctx, handle)
+	if err != nil {
+		return err
+	}
+	if c.Fingerprint == "" {
+		return desk.CheckFingerprint(c, "")
+	}
+	typed := flag(cmd, "fingerprint")
+	if typed == "" {
+		if a.term.CanPrompt() {
+			a.warn("correspondent.check")
+			for _, line := range fingerprintLines(c.Fingerprint) {
+				a.warn("correspondent.groups", "groups", line)
+			}
+		}
+		if typed, err = a.ask("--fingerprint", "correspondent.ask.groups"); err != nil {
+			return err
+		}
+		if typed == "" {
+			a.say("correspondent.later", "handle", handle)
+			return nil
+		}
+	}
+	if err := desk.CheckFingerprint(c, typed); err != nil {
+		return err
+	}
+	by, err := a.need(cmd, "by", "correspondent.ask.by")
+	if err != nil {
+		return err
+	}
+	channel := flag(cmd, "channel")
+	if channel == "" {
+		if flag(cmd, "fingerprint") != "" {
+			if channel, err = a.need(cmd, "channel", "correspondent.ask.channel"); err != nil {
+				return err
+			}
+		} else {
+			channel = "telepon" // what the question asked for
+		}
+	}
+	if a.flags.dryRun {
+		a.say("correspondent.dry_confirm", "handle", handle)
+		rep, err := d.KeyOf(ctx, c)
+		if err != nil {
+			return err
+		}
+		return a.result(correspondentOf(c, rep), func(io.Writer) {})
+	}
+	if err := d.ConfirmCorrespondent(ctx, handle, typed, by, channel); err != nil {
+		return err
+	}
+	if c, err = d.Book.Correspondent(ctx, handle); err != nil {
+		return err
+	}
+	rep, err := d.KeyOf(ctx, c)
+	if err != nil {
+		return err
+	}
+	return a.result(correspondentOf(c, rep), func(io.Writer) {
+		a.say("correspondent.match", "handle", handle, "time", a.cat.Clock(c.ConfirmedAt))
+	})
+}

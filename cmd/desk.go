@@ -1,0 +1,48 @@
+package cmd
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"sandi/cmd/internal/desk"
+)
+
+// deskOptions are the options of this run: clock, cost of new keys, who acts.
+func (a *app) deskOptions(c *cobra.Command, readOnly bool) (desk.Options, error) {
+	reason, err := a.clockReason(c)
+	return desk.Options{
+		Now: a.hooks.Now, Cost: a.hooks.S2K, ReadOnly: readOnly, AcceptClock: reason, As: a.actor(nil),
+	}, err
+}
+
+// openDesk opens the desk of this run and takes over its language. The caller closes it.
+func (a *app) openDesk(c *cobra.Command, readOnly bool) (*desk.Desk, error) {
+	dir, err := a.deskPath()
+	if err != nil {
+		return nil, err
+	}
+	options, err := a.deskOptions(c, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	d, err := desk.Open(c.Context(), dir, options)
+	if err != nil {
+		return nil, err
+	}
+	a.useConfig(d.Config)
+	return d, nil
+}
+
+// withDesk opens the desk and closes it after run.
+func (a *app) withDesk(c *cobra.Command, readOnly bool, run func(ctx context.Context, d *desk.Desk) error) error {
+	d, err := a.openDesk(c, readOnly)
+	if err != nil {
+		return err
+	}
+	err = run(c.Context(), d)
+	if closing := d.Close(); err == nil {
+		err = closing
+	}
+	return err
+}

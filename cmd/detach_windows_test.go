@@ -1,0 +1,4 @@
+package cmd
+
+// detach does nothing: scripts have no terminal here.
+func detach() {}

@@ -1,0 +1,295 @@
+package cmd
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sandi/cmd/internal/term"
+	"sandi/crypto"
+	"sandi/mail"
+	"sandi/mail/loopback"
+)
+
+// The password of the mailbox and the passphrases in a script's office.
+const (
+	testPassword = "kata sandi uji"
+	testPhrase   = "frasa sandi uji"
+)
+
+// cmdGateway starts a practice gateway for a script: `gateway starttls [reject=ADDRESS] [drop=ADDRESS] [at=$GATEWAY]`. It sets
+// GATEWAY and writes ca.pem; what it accepts lies in server/. With drop it goes away, unanswered, after the final dot of the first
+// message to that address. `gateway hangup` is one that goes away after the final dot of every message,
+// `gateway stop` ends whichever runs.
+func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: gateway starttls|implicit|hangup|stop [reject=ADDRESS] [at=ADDRESS]")
+	}
+	stopGateway(ts)
+	var reject, drop, at string
+	for _, arg := range args[1:] {
+		key, value, _ := strings.Cut(arg, "=")
+		switch key {
+		case "reject":
+			reject = value
+		case "drop":
+			drop = value
+		case "at":
+			at = value
+		default:
+			ts.Fatalf("gateway: unknown option %q", arg)
+		}
+	}
+	switch args[0] {
+	case "stop":
+	case "hangup":
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		go hangUp(l)
+		keepGateway(ts, l)
+		ts.Setenv("GATEWAY", l.Addr().String())
+	default:
+		dir := ts.MkAbs("server")
+		ts.Check(os.MkdirAll(dir, 0o700))
+		var s *loopback.Server
+		var dropping atomic.Bool
+		gone := make(chan struct{})
+		var once sync.Once
+		var err error
+		s, err = loopback.Start(loopback.Options{
+			Addr: at, Dir: dir, Username: "persandian", Password: testPassword, TLS: mail.TLSMode(args[0]),
+			Hook: func(stage, arg string) *smtp.SMTPError {
+				if stage == "rcpt" && reject != "" && strings.EqualFold(arg, reject) {
+					return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
+				}
+				switch {
+				case stage == "rcpt":
+					dropping.Store(drop != "" && strings.EqualFold(arg, drop))
+				case stage == "dot" && dropping.Load():
+					once.Do(func() {
+						go func() {
+							defer close(gone)
+							s.Close()
+						}()
+					})
+					<-gone
+					return &smtp.SMTPError{Code: 421, Message: "going away"}
+				}
+				return nil
+			},
+		})
+		ts.Check(err)
+		keepGateway(ts, s)
+		ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), s.CAPEM(), 0o600))
+		ts.Setenv("GATEWAY", s.Addr())
+	}
+}
+
+// running is the gateway of a script; scripts run in parallel, each with its own.
+type running struct{ close io.Closer }
+
+func keepGateway(ts *testscript.TestScript, c io.Closer) {
+	ts.Value(gatewayKey{}).(*running).close = c
+	ts.Defer(func() { _ = c.Close() })
+}
+
+func stopGateway(ts *testscript.TestScript) {
+	r := ts.Value(gatewayKey{}).(*running)
+	if r.close != nil {
+		_ = r.close.Close() // it may be gone by itself
+		r.close = nil
+	}
+}
+
+type gatewayKey struct{}
+
+// withGateway gives a script its place for a gateway.
+func withGateway(env *testscript.Env) { env.Values[gatewayKey{}] = &running{} }
+
+// hangUp is a gateway without login that takes every message and goes away instead of answering the final dot.
+func hangUp(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			in := bufio.NewScanner(c)
+			say := func(line string) { _, _ = io.WriteString(c, line+"\r\n") }
+			say("220 localhost ESMTP")
+			for in.Scan() {
+				switch verb := strings.ToUpper(in.Text()); {
+				case strings.HasPrefix(verb, "EHLO"):
+					say("250 localhost")
+				case strings.HasPrefix(verb, "DATA"):
+					say("354 go ahead")
+					for in.Scan() && in.Text() != "." {
+					}
+					return
+				default:
+					say("250 ok")
+				}
+			}
+		}()
+	}
+}
+
+// cmdOffice makes a desk with its people by the real commands: `office` after `gateway`. It leaves jateng.key and batang.key with
+// their certificates, those of our officers, letters, and phrases.txt and sending.txt for --passphrase-fd.
+func cmdOffice(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: office [none]")
+	}
+	dir := ts.MkAbs(".")
+	desk := filepath.Join(dir, "meja")
+	ts.Setenv("SANDI_DESK", desk)
+	cheap := crypto.S2KCost{MemoryExponent: 10, Passes: 1, Parallelism: 1}
+	now := time.Now()
+	if s := ts.Getenv("SANDI_TEST_NOW"); s != "" {
+		var err error
+		now, err = time.Parse(time.RFC3339, s)
+		ts.Check(err)
+	}
+	hooks := Hooks{S2K: cheap, Now: func() time.Time { return now }, folder: desk}
+	file := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name string, data []byte) { ts.Check(os.WriteFile(file(name), data, 0o600)) }
+	public := func(key, name string) {
+		data, err := os.ReadFile(key)
+		ts.Check(err)
+		cert, err := crypto.CertificateOfSecret(data)
+		ts.Check(err)
+		write(name, cert.Armor())
+	}
+	run := func(args ...string) {
+		var out strings.Builder
+		console := &scripted{out: &out, answers: []string{testPhrase, testPhrase}}
+		if n := Main(append([]string{"--lang", "en"}, args...), term.New(strings.NewReader(""), &out, &out, console), hooks); n != 0 {
+			ts.Fatalf("office: %v: status %d\n%s", args, n, out.String())
+		}
+	}
+	for name, kind := range map[string]crypto.KeyKind{"jateng": crypto.KindV4, "batang": crypto.KindV6} {
+		secret, err := crypto.GenerateKey(crypto.GenerateParams{
+			Name: name, Email: name + "@contoh.test", Passphrase: []byte(testPhrase), Kind: kind, Cost: cheap, Now: now.Add(-time.Hour),
+			Lifetime: 365 * 24 * time.Hour,
+		})
+		ts.Check(err)
+		write(name+".key", secret)
+		public(file(name+".key"), name+".asc")
+	}
+	gateway := []string{"--gateway", ts.Getenv("GATEWAY"), "--tls", "starttls", "--gateway-user", "persandian", "--ca", file("ca.pem")}
+	if len(args) == 1 {
+		gateway = []string{"--gateway", ts.Getenv("GATEWAY"), "--tls", "none", "--gateway-user", "", "--ca", ""}
+	}
+	run(append([]string{"init", "--office", "Dinas Uji", "--from", "persandian@contoh.test", "--archive-key-out", file("arsip.key")}, gateway...)...)
+	run("officer", "add", "sandiman", "--role", "sandiman", "--name", "Sandiman", "--new-key")
+	run("officer", "add", "kasi", "--role", "kepala-seksi", "--name", "Kepala Seksi", "--new-key", "--key-out", file("kasi.key"))
+	run("officer", "add", "operator", "--role", "operator", "--name", "Operator")
+	run("applicant", "add", "umum", "--unit", "Bagian Umum")
+	for _, name := range []string{"jateng", "batang"} {
+		run("correspondent", "add", name, "--unit", "Diskominfo "+name, "--address", "sandi."+name+"@contoh.test", "--cert", file(name+".asc"))
+		data, err := os.ReadFile(file(name + ".asc"))
+		ts.Check(err)
+		cert, err := crypto.ParseCertificate(data)
+		ts.Check(err)
+		run("correspondent", "confirm", name, "--fingerprint", string(cert.Fingerprint()), "--by", "operator", "--channel", "telepon")
+	}
+	public(filepath.Join(desk, "keys", "sandiman.key"), "sandiman.asc")
+	public(file("kasi.key"), "kasi.asc")
+	ts.Check(demoPDF(file("surat.pdf"), 2))
+	ts.Check(demoScan(file("pindaian.pdf"), 1))
+	write("perihal.txt", []byte("Rencana yang tidak boleh tampak\n"))
+	write("phrases.txt", []byte(testPhrase+"\n"))
+	write("wrong.txt", []byte("bukan frasanya\n"))
+	write("sending.txt", []byte(testPhrase+"\n"+testPassword+"\n"))
+	write("password.txt", []byte(testPassword+"\n"))
+}
+
+// cmdJSON reads fields of the JSON lines on a file: `json FILE entries.0.state sent`. Every line that has the field counts; one
+// must have the value.
+func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: json FILE PATH VALUE")
+	}
+	found := false
+	var seen []string
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var v any
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			ts.Fatalf("json: %v in %q", err, line)
+		}
+		if got, ok := at(v, strings.Split(args[1], ".")); ok {
+			text, err := json.Marshal(got)
+			ts.Check(err)
+			word := strings.Trim(string(text), `"`)
+			seen = append(seen, word)
+			found = found || word == args[2]
+		}
+	}
+	if found == neg {
+		ts.Fatalf("json: %s is %q, want %q (not: %v)", args[1], seen, args[2], neg)
+	}
+}
+
+// at follows a path into a value; numbers index arrays, `len` is the length.
+func at(v any, path []string) (any, bool) {
+	for _, key := range path {
+		switch x := v.(type) {
+		case map[string]any:
+			var ok bool
+			if v, ok = x[key]; !ok {
+				return nil, false
+			}
+		case []any:
+			if key == "len" {
+				v = len(x)
+				continue
+			}
+			i := 0
+			for _, r := range key {
+				i = i*10 + int(r-'0')
+			}
+			if i >= len(x) {
+				return nil, false
+			}
+			v = x[i]
+		default:
+			return nil, false
+		}
+	}
+	return v, true
+}
+
+// TestDemo runs the whole practice.
+func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the practice takes seconds")
+	}
+	t.Setenv("LC_ALL", "")
+	dir := filepath.Join(t.TempDir(), "latihan")
+	var out strings.Builder
+	hooks := Hooks{S2K: crypto.S2KCost{MemoryExponent: 10, Passes: 1, Parallelism: 1}}
+	n := Main([]string{"--lang", "id", "demo", "--keep", dir}, term.New(strings.NewReader(""), &out, &out, nil), hooks)
+	if n != 0 {
+		t.Fatalf("status %d\n%s", n, out.String())
+	}
+	for _, want := range []string{
+		"naskah-jateng.pdf sama byte demi byte", "naskah-batang.pdf sama byte demi byte", "13 pesan diterima server",
+		"Buku kriptogram", "$ sandi agenda verify",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in the practice", want)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package cmd
+
+import (
+	"errors"
+	stdflag "flag"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = stdflag.Bool("update", false, "rewrite the expected texts of the scripts")
+
+// TestScripts runs the whole program as its users do. Each script says in its first line what it shows.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"addressee": cmdAddressee,
+			"clerk":     cmdClerk,
+			"effort":    cmdEffort,
+			"gateway":   cmdGateway,
+			"json":      cmdJSON,
+			"office":    cmdOffice,
+			"status":    cmdStatus,
+			"typed":     cmdTyped,
+		},
+		Setup: func(env *testscript.Env) error {
+			// Scripts start alike on every machine: no locale, no desk, no officer of the person who runs them.
+			for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG", "SANDI_LANG", "SANDI_DESK", "SANDI_AS", "SANDI_TEST_NOW", "XDG_DATA_HOME"} {
+				env.Setenv(name, "")
+			}
+			withGateway(env)
+			withEffort(env)
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("GNUPGHOME", env.WorkDir+"/.gnupg")
+			return nil
+		},
+	})
+}
+
+// cmdStatus runs a program and demands an exact exit status: `status 15 sandi send K1`. Output goes to stdout and stderr as with
+// exec.
+func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N program [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	if err != nil {
+		ts.Fatalf("status: %q is no number", args[0])
+	}
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("status: %v", err)
+	}
+	if got != want {
+		ts.Fatalf("status %d, want %d", got, want)
+	}
+}

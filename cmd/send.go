@@ -1,0 +1,741 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sandi/agenda"
+	"sandi/cmd/internal/desk"
+	"sandi/cmd/internal/render"
+)
+
+// sendFlags are the flags of send; at most one of them says what to do instead of sending.
+type sendFlags struct {
+	due, all, queue                         bool
+	resolve, received, resend, cancel, back bool
+	sent                                    bool
+	to, at, manual, evidence                string
+	copyNo                                  int
+
+	wait, probe, unconfirmed bool
+	batch                    string
+	receipts                 []string
+	days                     int
+	agreed                   bool // to the plan, before
+}
+
+// other tells that the command is about no named entry.
+func (f sendFlags) other() bool {
+	return f.probe || f.unconfirmed || f.batch != "" || len(f.receipts) > 0
+}
+
+func (a *app) sendCommand() *cobra.Command {
+	var f sendFlags
+	c := a.describe("send", &cobra.Command{Use: "send", Args: cobra.ArbitraryArgs})
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var names []agenda.Name
+		if len(args) > 0 {
+			var err error
+			if names, err = a.names(args); err != nil {
+				return err
+			}
+		}
+		alone := f.resolve || f.received || f.resend || f.cancel || f.back || f.sent || f.manual != ""
+		switch {
+		case f.other() && (len(names) > 0 || alone || f.due || f.all):
+			return usageError("usage.arguments")
+		case f.other():
+			return a.withDesk(c, a.flags.dryRun || f.unconfirmed, func(ctx context.Context, d *desk.Desk) error {
+				return a.sendOther(ctx, c, d, f)
+			})
+		case alone && len(names) != 1:
+			return usageError("usage.arguments")
+		case !alone && len(names) == 0 && !f.due && !f.all:
+			return usageError("usage.send_names")
+		}
+		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error {
+			switch {
+			case f.manual != "":
+				return a.sendManual(ctx, d, names[0], f)
+			case alone:
+				return a.settle(ctx, c, d, names[0], f)
+			}
+			return a.send(ctx, c, d, names, f)
+		})
+	}
+	p := c.Flags()
+	bools := []struct {
+		name string
+		at   *bool
+	}{
+		{"due", &f.due},
+		{"all", &f.all},
+		{"queue", &f.queue},
+		{"resolve", &f.resolve},
+		{"as-received", &f.received},
+		{"resend", &f.resend},
+		{"cancel", &f.cancel},
+		{"take-back", &f.back},
+		{"sent", &f.sent},
+		{"wait", &f.wait},
+		{"probe", &f.probe},
+		{"unconfirmed", &f.unconfirmed},
+	}
+	for _, b := range bools {
+		p.BoolVar(b.at, b.name, false, a.cat.Text("send.flag."+b.name))
+	}
+	p.StringVar(&f.to, "to", "", a.cat.Text("send.flag.to"))
+	p.StringVar(&f.at, "at", "", a.cat.Text("send.flag.at"))
+	p.StringVar(&f.manual, "manual", "", a.cat.Text("send.flag.manual"))
+	p.StringVar(&f.evidence, "evidence", "", a.cat.Text("send.flag.evidence"))
+	p.IntVar(&f.copyNo, "copy", 0, a.cat.Text("send.flag.copy"))
+	p.StringVar(&f.batch, "batch", "", a.cat.Text("send.flag.batch"))
+	p.StringArrayVar(&f.receipts, "receipts", nil, a.cat.Text("send.flag.receipts"))
+	p.IntVar(&f.days, "days", 1, a.cat.Text("send.flag.days"))
+	c.MarkFlagsMutuallyExclusive("batch", "receipts", "probe", "unconfirmed")
+	c.MarkFlagsMutuallyExclusive("due", "all", "cancel", "take-back", "sent", "manual", "as-received", "resend")
+	return c
+}
+
+func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []agenda.Name, f sendFlags) error {
+	if f.all {
+		waiting, err := d.Sendable(ctx)
+		if err != nil {
+			return err
+		}
+		names = append(names, waiting...)
+	}
+	mended := map[agenda.Name]bool{}
+	if len(names) > 0 && !a.flags.dryRun && !f.due {
+		refs, err := d.ReaddressChanged(ctx, names, orDefault(flag(c, "reason"), a.cat.Text("send.address_mended")), a.secrets())
+		if err != nil {
+			return err
+		}
+		for _, n := range refs {
+			mended[n] = true
+		}
+	}
+	width, downTold := 0, false
+	bar := a.term.Progress("", 0)
+	p := desk.SendParams{
+		Names: names, Due: f.due || f.all, Queue: f.queue, DryRun: a.flags.dryRun, Secrets: a.secrets(),
+		Confirm: func(p desk.Plan) error {
+			width = unitWidth(p)
+			if !a.term.OutIsTerminal() { // there the lines themselves show how far it is
+				bar = a.term.Progress(a.cat.Text("send.progress"), int64(p.Copies))
+			}
+			if f.agreed {
+				return nil
+			}
+			return a.confirmPlan(p)
+		},
+		Report: func(x desk.Delivery) {
+			a.tellDelivery(x, width, mended[x.Entry])
+			bar.Add(1)
+		},
+	}
+	if a.term.CanPrompt() && !a.flags.yes {
+		p.AskQueue = func(why error) bool {
+			a.tellDown(d, why)
+			downTold = true
+			yes, err := a.confirm(false, "send.ask_queue")
+			return yes && err == nil
+		}
+	}
+	send := d.Send
+	if f.wait && !a.flags.dryRun {
+		send = func(ctx context.Context, p desk.SendParams) (desk.SendResult, error) {
+			return d.SendWaiting(ctx, p, func(until time.Time, n int) {
+				a.say("send.waiting", "n", n, "time", a.cat.Clock(until))
+			})
+		}
+	}
+	began := time.Now()
+	res, err := send(ctx, p)
+	bar.Done()
+	for _, ref := range res.Doubted {
+		if e, err := d.Book.EntryByID(ctx, ref.Entry); err == nil {
+			a.warn("send.doubted", "entry", e.Name, "copy", ref.Copy)
+		}
+	}
+	if err == errDeclined {
+		return a.declined("send.declined")
+	}
+	if err != nil && len(res.Deliveries)+len(res.Released) == 0 {
+		return err
+	}
+	if a.flags.dryRun {
+		a.showPlan(res.Plan)
+		a.say("send.dry_run")
+		return a.sendSummary(d, res, 0)
+	}
+	all := sendStatuses(res)
+	if err != nil {
+		all = append(all, a.fail(err))
+	}
+	n := batchStatus(all)
+	if a.flags.json {
+		if err := a.sendSummary(d, res, n); err != nil {
+			return err
+		}
+		return a.told(n)
+	}
+	if res.Down != nil && !downTold {
+		a.tellDown(d, res.Down)
+	}
+	a.tellSent(res)
+	a.tellLate(d, res.Entries)
+	if sent := len(res.Deliveries); sent >= manyCopies {
+		took := time.Since(began).Seconds()
+		a.say("send.rate", "n", sent, "seconds", fmt.Sprintf("%.1f", took), "rate", int(float64(sent)/took))
+	}
+	return a.told(n)
+}
+
+// manyCopies are so many that their rate is told.
+const manyCopies = 20
+
+// tellDown says in one line why the gateway cannot be used. What was not sent and what to type next come with the summary.
+func (a *app) tellDown(d *desk.Desk, why error) {
+	switch codeOf(why) {
+	case "mail.connect", "mail.timeout", "desk.gateway":
+		a.warn("send.down", "address", d.Config.Gateway.Address)
+	default:
+		_, text := a.explain(why)
+		line, _, _ := strings.Cut(text, "\n")
+		fmt.Fprintln(a.talk, line)
+	}
+}
+
+// errDeclined stops a sending that the clerk did not want.
+var errDeclined = usageError("send.declined")
+
+func orDefault(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// confirmPlan shows what will leave with the numbers that will be given, and asks: always for kriptograms, for letters when there
+// is more than one, never for what only goes on.
+func (a *app) confirmPlan(p desk.Plan) error {
+	a.showPlan(p)
+	kriptograms := 0
+	for _, x := range p.Release {
+		if x.Entry.Name.Book == agenda.Kriptogram {
+			kriptograms++
+		}
+	}
+	entries := len(p.Release) + len(p.Ready)
+	id := "send.confirm"
+	switch {
+	case kriptograms > 0:
+		id = "send.confirm_number"
+	case entries < 2, len(p.Release) == 0: // what was released before was confirmed then
+		return nil
+	}
+	yes, err := a.confirm(false, id, "entries", entries, "n", p.Copies)
+	if err == nil && !yes {
+		err = errDeclined
+	}
+	return err
+}
+
+func (a *app) showPlan(p desk.Plan) {
+	if a.flags.json || a.flags.quiet || p.Copies == 0 {
+		return
+	}
+	table := render.Table{Fixed: []int{0, 1, 3, 4}, Align: []render.Align{render.Left, render.Left, render.Left, render.Right, render.Right}}
+	var numbers []string
+	for _, list := range [][]desk.Planned{p.Ready, p.Release} {
+		for _, x := range list {
+			e := x.Entry
+			number, pages, size := e.Letter.Number, "", int64(0)
+			if e.Name.Book == agenda.Kriptogram {
+				number = x.Number
+				if e.Drafted != nil {
+					size = e.Drafted.Kriptogram.Size
+				}
+			}
+			for _, s := range e.Attachments {
+				size += s.Object.Size
+			}
+			switch {
+			case len(e.Attachments) > 0:
+				pages = a.pagesOf(e)
+			case e.Letter.Pages > 0:
+				pages = a.cat.Text("send.pages", "n", e.Letter.Pages)
+			}
+			table.Add(e.Name.String(), number, strings.Join(x.Units, "; "), pages, a.cat.Size(size))
+		}
+	}
+	for _, x := range p.Release {
+		if x.Entry.Name.Book == agenda.Kriptogram {
+			numbers = append(numbers, x.Entry.Name.String()+" "+x.Number)
+		}
+	}
+	_, _ = table.WriteTo(a.talk)
+	if len(numbers) > 0 {
+		for _, line := range wrapped(a.cat.Text("send.numbers", "numbers", strings.Join(numbers, ", ")), 78) {
+			fmt.Fprintln(a.talk, line)
+		}
+	}
+}
+
+// shortened cuts a text to a number of characters, ending in "..".
+func shortened(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-2]) + ".."
+	}
+	return s
+}
+
+// unitWidth is the column of the widest unit of a plan, so that the fates stand below each other.
+func unitWidth(p desk.Plan) int {
+	width := 0
+	for _, list := range [][]desk.Planned{p.Ready, p.Release} {
+		for _, x := range list {
+			for _, u := range x.Units {
+				width = max(width, render.Columns(render.Safe(u)))
+			}
+		}
+	}
+	return width
+}
+
+// tellDelivery tells the fate of one copy as soon as it is on disk.
+func (a *app) tellDelivery(x desk.Delivery, width int, again bool) {
+	if a.flags.json {
+		// The reader of a pipe that is gone does not stop the sending.
+		_ = render.WriteJSON(a.term.Out(), deliveryOf(x))
+		return
+	}
+	name := fmt.Sprintf("%-4s", x.Entry)
+	if x.Number != "" {
+		name += " " + x.Number
+		if x.Of > 1 {
+			name += "  " + a.cat.Text("send.copy", "copy", x.Copy, "of", x.Of)
+		}
+	}
+	fate := a.fate(x)
+	if again {
+		fate += " " + a.cat.Text("send.again")
+	}
+	unit := render.Safe(orDefault(x.Unit, x.Handle))
+	room := min(width, render.Width-render.Columns(name)-render.Columns(fate)-5)
+	unit = shortened(unit, max(room, 16))
+	fmt.Fprintf(a.out, " %s  %s%s  %s\n", name, unit, strings.Repeat(" ", max(0, room-render.Columns(unit))), fate)
+}
+
+func (a *app) fate(x desk.Delivery) string {
+	switch x.State {
+	case agenda.CopyAccepted:
+		return a.cat.Text("send.accepted", "time", a.cat.Clock(x.At))
+	case agenda.CopyRejected:
+		return a.cat.Text("send.rejected", "reply", orDefault(x.Reply, x.Code))
+	case agenda.CopyDoubt:
+		return a.cat.Text("send.doubt", "time", a.cat.Seconds(x.At))
+	case agenda.CopyDeferred:
+		return a.cat.Text("send.deferred", "time", a.cat.Clock(x.NextAt), "reply", orDefault(x.Reply, x.Code))
+	}
+	return a.cat.CopyState(string(x.State))
+}
+
+// sendStatuses is an exit status for every copy that the command was about.
+func sendStatuses(res desk.SendResult) []int {
+	var all []int
+	down := exitDeferred
+	if res.Down != nil {
+		down = exitStatus(res.Down)
+	}
+	for range res.Doubted {
+		all = append(all, exitDoubt)
+	}
+	for _, x := range res.Deliveries {
+		all = append(all, copyStatus(x.State))
+	}
+	for range res.Waiting {
+		all = append(all, down)
+	}
+	for _, x := range res.Skipped {
+		all = append(all, copyStatus(x.State))
+	}
+	return all
+}
+
+func copyStatus(s agenda.CopyState) int {
+	switch s {
+	case agenda.CopyRejected:
+		return exitRefused
+	case agenda.CopyDoubt:
+		return exitDoubt
+	case agenda.CopyReady, agenda.CopyDeferred, agenda.CopyHanded:
+		return exitDeferred
+	}
+	return exitDone
+}
+
+// tellSent closes a sending: what became of what, the line for the back of the originals, and what to type next.
+func (a *app) tellSent(res desk.SendResult) {
+	if names := entriesOf(res.Waiting, ""); len(names) > 0 {
+		id := "send.untried"
+		for _, x := range res.Waiting {
+			if x.Entry.Book == agenda.Kriptogram && x.Number == "" {
+				id = "send.untried_number"
+			}
+		}
+		a.warn(id, "names", ranges(names, a.thisYear()))
+	}
+	if len(res.Skipped) > 0 {
+		var words []string
+		for _, x := range res.Skipped {
+			words = append(words, a.cat.Text("send.skipped_one", "entry", x.Entry, "copy", x.Copy, "state", a.cat.CopyState(string(x.State))))
+		}
+		for _, line := range wrapped(a.cat.Text("send.skipped", "names", strings.Join(words, ", ")), 78) {
+			a.warnLine(line)
+		}
+	}
+	var letters []string
+	for _, e := range res.Entries {
+		accepted, settled := 0, time.Time{}
+		for _, c := range e.Copies {
+			if c.State == agenda.CopyAccepted || c.State == agenda.CopyEvidenced {
+				accepted++
+				settled = c.SettledAt
+			}
+		}
+		if e.Name.Book == agenda.Surat {
+			if e.State == agenda.StateSent {
+				letters = append(letters, e.Name.String()+" "+a.clockOnly(e.SentAt))
+			}
+			continue
+		}
+		if e.Number != "" && accepted > 0 {
+			a.print("send.number_given", "entry", e.Name, "number", e.Number, "done", accepted, "n", len(e.Copies), "time", a.cat.Clock(settled))
+			a.print("send.not_confirmed")
+		}
+	}
+	counts := map[agenda.CopyState]int{}
+	for _, list := range [][]desk.Delivery{res.Deliveries, res.Skipped} {
+		for _, x := range list {
+			counts[x.State]++
+		}
+	}
+	if len(res.Deliveries)+len(res.Waiting)+len(res.Skipped) == 0 {
+		a.warn("send.nothing")
+		return
+	}
+	a.say("send.summary", "sent", counts[agenda.CopyAccepted], "bad", counts[agenda.CopyRejected],
+		"doubt", counts[agenda.CopyDoubt], "rest", len(res.Waiting)+counts[agenda.CopyDeferred])
+	if len(letters) > 0 {
+		for _, line := range wrapped(a.cat.Text("send.back", "names", strings.Join(letters, ", ")), 78) {
+			fmt.Fprintln(a.out, line)
+		}
+	}
+	a.tellNext(res)
+}
+
+// tellNext gives the command for everything that did not leave.
+func (a *app) tellNext(res desk.SendResult) {
+	told := map[string]bool{}
+	next := func(id string, args ...any) {
+		if text := a.cat.Text(id, args...); !told[text] {
+			told[text] = true
+			a.warnLine(text)
+		}
+	}
+	waiting := len(res.Waiting) > 0
+	for _, list := range [][]desk.Delivery{res.Skipped, res.Deliveries} {
+		for _, x := range list {
+			switch x.State {
+			case agenda.CopyDoubt:
+				next("send.next_doubt", "entry", x.Entry)
+			case agenda.CopyRejected:
+				next("send.next_rejected", "name", x.Handle)
+			case agenda.CopyHanded:
+				next("send.next_handed", "entry", x.Entry)
+			case agenda.CopyDeferred:
+				waiting = true
+			}
+		}
+	}
+	if waiting {
+		queued := true
+		for _, x := range res.Waiting {
+			queued = queued && x.State != ""
+		}
+		if queued {
+			next("send.next_due")
+		} else {
+			next("send.next_again", "names", commas(entriesOf(res.Waiting, "")))
+		}
+	}
+	sent := false
+	var done []agenda.Name
+	for _, e := range res.Entries {
+		if e.State == agenda.StateSent {
+			sent = true
+			done = append(done, e.Name)
+		}
+	}
+	if sent {
+		a.say("send.next_archive", "names", commas(done))
+	}
+}
+
+func (a *app) warnLine(line string) { fmt.Fprintln(a.talk, line) }
+
+// clockOnly is the time as it is written by hand: 10.07.
+func (a *app) clockOnly(t time.Time) string { return strings.TrimSuffix(a.cat.Clock(t), " WIB") }
+
+// entriesOf are the entries of the deliveries in one state, each once; "" takes all.
+func entriesOf(list []desk.Delivery, state agenda.CopyState) []agenda.Name {
+	var names []agenda.Name
+	seen := map[agenda.Name]bool{}
+	for _, x := range list {
+		if (state == "" || x.State == state) && !seen[x.Entry] {
+			seen[x.Entry] = true
+			names = append(names, x.Entry)
+		}
+	}
+	return names
+}
+
+// settle closes a copy by hand: what was found out about a doubt, a message sent by webmail, a copy that is not to be sent.
+func (a *app) settle(ctx context.Context, c *cobra.Command, d *desk.Desk, n agenda.Name, f sendFlags) error {
+	e, err := d.Book.Entry(ctx, n)
+	if err != nil {
+		return err
+	}
+	p := desk.SettleParams{Name: n, Copy: f.copyNo, Reason: flag(c, "reason"), Evidence: f.evidence, Secrets: a.secrets()}
+	if f.to != "" {
+		if p.Copy, err = copyTo(e, f.to); err != nil {
+			return err
+		}
+	}
+	if p.At, err = parseMoment("at", f.at, d.Now()); err != nil {
+		return err
+	}
+	if err := future(p.At, d.Now(), "at"); err != nil {
+		return err
+	}
+	switch {
+	case f.received, f.sent:
+		p.To = agenda.CopyEvidenced
+		if f.sent && p.Reason == "" {
+			p.Reason = a.cat.Text("send.by_webmail")
+		}
+	case f.resend, f.back:
+		p.To = agenda.CopyReady
+	case f.cancel:
+		p.To = agenda.CopyCancelled
+	default:
+		stop, err := a.askResolution(d, e, &p)
+		if err != nil || stop {
+			return err
+		}
+	}
+	if p.To == agenda.CopyEvidenced && p.At.IsZero() {
+		if f.sent {
+			return usageError("usage.flag_required", "flag", "--at")
+		}
+		p.At = attemptTime(e, p.Copy)
+	}
+	if p.Reason == "" {
+		if p.Reason, err = a.need(c, "reason", "send.ask_how"); err != nil {
+			return err
+		}
+	}
+	if a.flags.dryRun {
+		a.say("send.settle_dry", "entry", n, "state", a.cat.CopyState(string(p.To)))
+		return a.wouldDo("sandi.settled/1", n)
+	}
+	e, err = d.Settle(ctx, p)
+	if err != nil {
+		return err
+	}
+	return a.result(render.EntryOf(e, d.Due(e).At(), n.Book == agenda.Kriptogram), func(w io.Writer) {
+		switch p.To {
+		case agenda.CopyEvidenced:
+			fmt.Fprintln(w, a.cat.Text("send.evidenced", "entry", n, "time", a.cat.Clock(p.At)))
+		case agenda.CopyReady:
+			fmt.Fprintln(w, a.cat.Text("send.ready_again", "entry", n))
+		case agenda.CopyCancelled:
+			fmt.Fprintln(w, a.cat.Text("send.cancelled", "entry", n))
+		}
+	})
+}
+
+// copyTo finds the copy of a correspondent.
+func copyTo(e agenda.Entry, handle string) (int, error) {
+	for _, c := range e.Copies {
+		if strings.EqualFold(c.Handle, handle) {
+			return c.Copy, nil
+		}
+	}
+	return 0, usageError("usage.no_copy", "entry", e.Name, "value", handle)
+}
+
+// attemptTime is when the copy that is in doubt was last tried.
+func attemptTime(e agenda.Entry, copyNo int) time.Time {
+	for _, c := range e.Copies {
+		if c.State == agenda.CopyDoubt && (copyNo == 0 || copyNo == c.Copy) {
+			return c.SettledAt
+		}
+	}
+	return time.Time{}
+}
+
+// askResolution asks on a terminal what is known of a copy in doubt.
+func (a *app) askResolution(d *desk.Desk, e agenda.Entry, p *desk.SettleParams) (stop bool, err error) {
+	if !a.term.CanPrompt() {
+		return true, usageError("usage.resolve", "entry", e.Name)
+	}
+	var doubt *agenda.Copy
+	for i, c := range e.Copies {
+		if c.State == agenda.CopyDoubt && (p.Copy == 0 || p.Copy == c.Copy) {
+			doubt = &e.Copies[i]
+			break
+		}
+	}
+	if doubt == nil {
+		return true, &detailed{desk.Refusal(desk.CodeNotInDoubt), []any{"entry", e.Name}}
+	}
+	p.Copy = doubt.Copy
+	fmt.Fprintln(a.talk, a.cat.Text("send.resolve", "entry", e.Name, "name", doubt.Handle, "n", doubt.Attempts, "time", a.cat.Seconds(doubt.SettledAt)))
+	answer, err := a.ask("--as-received", "send.ask_resolve")
+	if err != nil {
+		return true, err
+	}
+	switch answer {
+	case "1", "2":
+		p.To, p.At = agenda.CopyEvidenced, doubt.SettledAt
+	case "3":
+		p.To = agenda.CopyReady
+	default:
+		a.warn("send.unresolved", "entry", e.Name)
+		return true, a.told(exitDoubt)
+	}
+	p.Reason, err = a.ask("--reason", "send.ask_how")
+	if p.Reason != "" {
+		p.Reason = a.cat.Text("send.found."+answer) + ": " + p.Reason
+	}
+	return false, err
+}
+
+func (a *app) sendManual(ctx context.Context, d *desk.Desk, n agenda.Name, f sendFlags) error {
+	if a.flags.dryRun {
+		a.say("send.manual_dry", "entry", n, "path", f.manual)
+		return nil
+	}
+	e, folders, err := d.Manual(ctx, desk.ManualParams{Name: n, Dir: f.manual, Secrets: a.secrets(), Confirm: a.confirmPlan})
+	if err == errDeclined {
+		return a.declined("send.declined")
+	}
+	if err != nil {
+		return err
+	}
+	v := struct {
+		Schema  string   `json:"schema"`
+		Entry   string   `json:"entry"`
+		Number  *string  `json:"number"`
+		State   string   `json:"state"`
+		Folders []string `json:"folders"`
+	}{"sandi.manual/1", n.String(), render.Text(e.Number), string(e.State), folders}
+	if v.Folders == nil {
+		v.Folders = []string{}
+	}
+	return a.result(v, func(w io.Writer) {
+		for _, folder := range folders {
+			fmt.Fprintln(w, render.Safe(folder))
+		}
+		a.say("send.handed", "entry", n, "n", len(folders))
+	})
+}
+
+type deliveryJSON struct {
+	Schema        string  `json:"schema"` // sandi.delivery/1
+	Entry         string  `json:"entry"`
+	Number        *string `json:"number"`
+	Copy          int     `json:"copy"`
+	Of            int     `json:"of"`
+	Correspondent string  `json:"correspondent"`
+	Unit          *string `json:"unit"`
+	State         *string `json:"state"`
+	Attempt       int     `json:"attempt"`
+	At            *string `json:"at"`
+	Reply         *string `json:"reply"`
+	QueueID       *string `json:"queue_id"`
+	NextAt        *string `json:"next_at"`
+	Code          *string `json:"code"`
+	Retry         string  `json:"retry"`
+}
+
+func deliveryOf(x desk.Delivery) deliveryJSON {
+	retry := "no"
+	switch x.State {
+	case agenda.CopyDeferred, agenda.CopyReady, "":
+		retry = "later"
+	case agenda.CopyDoubt, agenda.CopyHanded:
+		retry = "ask"
+	}
+	return deliveryJSON{
+		Schema: "sandi.delivery/1", Entry: x.Entry.String(), Number: render.Text(x.Number), Copy: x.Copy, Of: x.Of,
+		Correspondent: x.Handle, Unit: render.Text(x.Unit), State: render.Text(string(x.State)), Attempt: x.Attempt,
+		At: render.Instant(x.At), Reply: render.Text(x.Reply), QueueID: render.Text(x.QueueID), NextAt: render.Instant(x.NextAt),
+		Code: render.Text(x.Code), Retry: retry,
+	}
+}
+
+type sendJSON struct {
+	Schema   string         `json:"schema"` // sandi.send/1
+	Status   int            `json:"exit_status"`
+	DryRun   bool           `json:"dry_run"`
+	Copies   int            `json:"copies"`
+	Numbers  []numberJSON   `json:"numbers"`
+	Entries  []render.Entry `json:"entries"`
+	Waiting  []deliveryJSON `json:"waiting"`
+	Skipped  []deliveryJSON `json:"skipped"`
+	Down     *string        `json:"gateway_error"`
+	DownText *string        `json:"gateway_detail"`
+}
+
+type numberJSON struct {
+	Entry  string `json:"entry"`
+	Number string `json:"number"`
+}
+
+// sendSummary is the last line of a sending under --json.
+func (a *app) sendSummary(d *desk.Desk, res desk.SendResult, n int) error {
+	if !a.flags.json {
+		return nil
+	}
+	out := sendJSON{
+		Schema: "sandi.send/1", Status: n, DryRun: a.flags.dryRun, Copies: res.Plan.Copies, Numbers: []numberJSON{},
+		Entries: []render.Entry{}, Waiting: []deliveryJSON{}, Skipped: []deliveryJSON{},
+	}
+	for _, x := range res.Plan.Release {
+		if x.Number != "" {
+			out.Numbers = append(out.Numbers, numberJSON{x.Entry.Name.String(), x.Number})
+		}
+	}
+	for _, e := range res.Entries {
+		out.Entries = append(out.Entries, render.EntryOf(e, d.Due(e).At(), e.Name.Book == agenda.Kriptogram))
+	}
+	for _, x := range res.Waiting {
+		out.Waiting = append(out.Waiting, deliveryOf(x))
+	}
+	for _, x := range res.Skipped {
+		out.Skipped = append(out.Skipped, deliveryOf(x))
+	}
+	if res.Down != nil {
+		out.Down, out.DownText = render.Text(codeOf(res.Down)), render.Text(res.Down.Error())
+	}
+	return render.WriteJSON(a.term.Out(), out)
+}

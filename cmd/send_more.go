@@ -1,0 +1,323 @@
+package cmd
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sandi/agenda"
+	"sandi/cmd/internal/desk"
+	"sandi/cmd/internal/render"
+)
+
+// sendOther does the ways of send that are about no named entry: a table, notices that came back, the gateway itself.
+func (a *app) sendOther(ctx context.Context, c *cobra.Command, d *desk.Desk, f sendFlags) error {
+	switch {
+	case f.probe:
+		return a.probe(ctx, d)
+	case len(f.receipts) > 0:
+		return a.receipts(ctx, d, f.receipts)
+	case f.unconfirmed:
+		return a.unconfirmed(ctx, d, f.days)
+	}
+	return a.sendBatch(ctx, c, d, f)
+}
+
+type batchRowJSON struct {
+	Schema  string  `json:"schema"` // sandi.batch_row/1
+	Batch   string  `json:"batch"`
+	Line    int     `json:"line"`
+	Entry   string  `json:"entry"`
+	State   string  `json:"state"`
+	Existed bool    `json:"existed"`
+	Code    *string `json:"code"`
+}
+
+type batchJSON struct {
+	Schema  string   `json:"schema"` // sandi.batch/1
+	Batch   string   `json:"batch"`
+	Rows    int      `json:"rows"`
+	New     int      `json:"new"`
+	Entries []string `json:"entries"` // of each row, in its order
+	DryRun  bool     `json:"dry_run"`
+}
+
+// sendBatch takes every row of a table as far as it goes: ordinary letters are sent, classified ones wait for the signature. The
+// same table again goes on where the last run ended.
+func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f sendFlags) error {
+	rows, id, err := a.batchTable(ctx, d, f.batch)
+	if err != nil {
+		return err
+	}
+	fresh, err := d.WouldBe(ctx, rows)
+	if err != nil {
+		return err
+	}
+	if !a.flags.json {
+		a.previewImport(rows)
+	}
+	drafts, letters := 0, 0
+	for _, r := range rows {
+		if r.Registration.Book == agenda.Kriptogram {
+			drafts++
+		} else {
+			letters++
+		}
+	}
+	a.say("send.batch_plan", "batch", id, "n", len(rows), "fresh", len(fresh), "drafts", drafts, "letters", letters)
+	if a.flags.dryRun {
+		v := batchJSON{Schema: "sandi.batch/1", Batch: id, Rows: len(rows), New: len(fresh), Entries: []string{}, DryRun: true}
+		for _, r := range rows {
+			v.Entries = append(v.Entries, r.Name.Long())
+		}
+		return a.result(v, func(io.Writer) { a.say("send.dry_run") })
+	}
+	yes, err := a.confirm(false, "send.batch_ask", "n", len(rows))
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return a.declined("send.declined")
+	}
+	bar := a.term.Progress(a.cat.Text("send.batch_progress"), int64(len(rows)))
+	done, err := d.Batch(ctx, desk.BatchParams{Rows: rows, Secrets: a.secrets(), Report: func(desk.BatchRow) { bar.Add(1) }})
+	bar.Done()
+	if err != nil {
+		return err
+	}
+	var all []int
+	var names, drafted []agenda.Name
+	for _, r := range done {
+		if err := a.tellBatchRow(id, r); err != nil {
+			return err
+		}
+		if r.Err != nil {
+			all = append(all, a.fail(r.Err))
+			continue
+		}
+		all = append(all, exitDone)
+		switch {
+		case r.Entry.Name.Book == agenda.Surat && (r.Entry.State == agenda.StateAttached || r.Entry.State == agenda.StateReleased):
+			names = append(names, r.Entry.Name)
+		case r.Entry.State == agenda.StateDrafted:
+			drafted = append(drafted, r.Entry.Name)
+		}
+	}
+	if len(drafted) > 0 {
+		a.say("send.batch_sign", "names", ranges(drafted, a.thisYear()))
+	}
+	if len(names) == 0 {
+		return a.told(batchStatus(all))
+	}
+	f.agreed = true
+	err = a.send(ctx, c, d, names, f)
+	return a.told(batchStatus(append(all, a.fail(err))))
+}
+
+func (a *app) tellBatchRow(id string, r desk.BatchRow) error {
+	if a.flags.json {
+		v := batchRowJSON{Schema: "sandi.batch_row/1", Batch: id, Line: r.Line, Entry: r.Entry.Name.Long(), State: string(r.Entry.State), Existed: r.Existed}
+		if r.Err != nil {
+			v.Code = render.Text(codeOf(r.Err))
+		}
+		return render.WriteJSON(a.term.Out(), v)
+	}
+	word := a.cat.State(string(r.Entry.State))
+	if r.Existed {
+		word = a.cat.Text("send.batch_known", "state", word)
+	}
+	fmt.Fprintf(a.out, " %4d  %-6s %s\n", r.Line, r.Entry.Name, word)
+	return nil
+}
+
+// batchTable reads the table and names the batch by its octets.
+func (a *app) batchTable(ctx context.Context, d *desk.Desk, path string) ([]desk.ImportRow, string, error) {
+	var source io.Reader = a.term.In()
+	folder := "."
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, "", usageError("usage.import_unreadable", "path", path)
+		}
+		defer f.Close()
+		source, folder = f, filepath.Dir(path)
+	}
+	now := d.Now()
+	sum := sha256.New()
+	rows, err := d.ReadImport(ctx, desk.ImportParams{
+		Source: io.TeeReader(source, sum), Folder: folder, Classified: true,
+		Day:    func(s string) (string, error) { return parseDate("letter-date", s, now) },
+		Moment: func(s string) (time.Time, error) { return parseMoment("received", s, now) },
+	})
+	var bad *desk.ImportError
+	if errors.As(err, &bad) {
+		err = a.tellProblems(bad)
+	}
+	return rows, fmt.Sprintf("%.6x", sum.Sum(nil)), err
+}
+
+type probeJSON struct {
+	Schema      string   `json:"schema"` // sandi.gateway/1
+	At          *string  `json:"at"`
+	Gateway     string   `json:"gateway"`
+	Address     string   `json:"address"`
+	TLS         *string  `json:"tls"`
+	Cipher      *string  `json:"cipher"`
+	Certificate *string  `json:"certificate_sha256"`
+	Key         *string  `json:"key_sha256"`
+	Expires     *string  `json:"certificate_expires"`
+	MaxSize     int64    `json:"max_size"`
+	DSN         bool     `json:"dsn"`
+	Pipelining  bool     `json:"pipelining"`
+	Auth        []string `json:"auth"`
+	Extensions  []string `json:"extensions"`
+}
+
+func (a *app) probe(ctx context.Context, d *desk.Desk) error {
+	if a.flags.dryRun {
+		a.say("send.probe_dry", "address", d.Config.Gateway.Address)
+		return nil
+	}
+	p, err := d.Probe(ctx, a.secrets())
+	if err != nil {
+		return err
+	}
+	v := probeJSON{
+		Schema: "sandi.gateway/1", At: render.Instant(p.At), Gateway: p.Gateway, Address: p.Peer.Address, TLS: render.Text(p.Peer.TLSVersion),
+		Cipher: render.Text(p.Peer.CipherSuite), Certificate: render.Text(p.Peer.CertificateSHA256), Key: render.Text(p.Peer.KeySHA256),
+		Expires: render.Instant(p.Peer.NotAfter), MaxSize: p.Capabilities.MaxSize, DSN: p.Capabilities.DSN, Pipelining: p.Capabilities.Pipelining,
+		Auth: append([]string{}, p.Capabilities.Auth...), Extensions: append([]string{}, p.Capabilities.Extensions...),
+	}
+	return a.result(v, func(w io.Writer) {
+		line := func(id, value string) {
+			if value != "" {
+				fmt.Fprintf(w, "%-14s %s\n", a.cat.Text("send.probe."+id), render.Safe(value))
+			}
+		}
+		line("gateway", p.Gateway+" ("+p.Peer.Address+")")
+		line("tls", strings.TrimSpace(p.Peer.TLSVersion+" "+p.Peer.CipherSuite))
+		line("pin", p.Peer.KeySHA256)
+		if !p.Peer.NotAfter.IsZero() {
+			line("expires", a.cat.Date(p.Peer.NotAfter))
+		}
+		if p.Capabilities.MaxSize > 0 {
+			line("size", a.cat.Size(p.Capabilities.MaxSize))
+		}
+		offered := a.cat.Text("send.probe.no")
+		if p.Capabilities.DSN {
+			offered = a.cat.Text("send.probe.yes")
+		}
+		line("dsn", offered)
+		line("offers", strings.Join(p.Capabilities.Extensions, "; "))
+	})
+}
+
+type receiptJSON struct {
+	Schema        string  `json:"schema"` // sandi.receipt/1
+	Entry         string  `json:"entry"`
+	Number        *string `json:"number"`
+	Copy          int     `json:"copy"`
+	Correspondent string  `json:"correspondent"`
+	Kind          string  `json:"kind"`
+	Action        string  `json:"action"`
+	Status        *string `json:"status"`
+	Matched       string  `json:"matched"`
+	At            *string `json:"at"`
+	State         string  `json:"state"`
+	Known         bool    `json:"known"`
+	Resolved      bool    `json:"resolved"`
+	Source        string  `json:"source"`
+}
+
+// receipts notes what came back about what was sent.
+func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) error {
+	res, err := d.Receipts(ctx, desk.ReceiptParams{Sources: sources, DryRun: a.flags.dryRun})
+	for _, r := range res.Receipts {
+		if a.flags.json {
+			if err := render.WriteJSON(a.term.Out(), receiptJSON{
+				Schema: "sandi.receipt/1", Entry: r.Entry.Long(), Number: render.Text(r.Number), Copy: r.Ref.Copy, Correspondent: r.Handle,
+				Kind: string(r.Kind), Action: r.Action, Status: render.Text(r.Status), Matched: r.Matched, At: render.Instant(r.At),
+				State: string(r.State), Known: r.Known, Resolved: r.Resolved, Source: r.Source,
+			}); err != nil {
+				return err
+			}
+			continue
+		}
+		if r.Known {
+			continue
+		}
+		id := "send.receipt_other"
+		switch {
+		case r.Failed():
+			id = "send.receipt_failed"
+		case r.Arrived():
+			id = "send.receipt_arrived"
+		}
+		at := r.At
+		if at.IsZero() {
+			at = d.Now()
+		}
+		fmt.Fprintf(a.out, " %-5s %s  %s\n", r.Entry, render.Safe(orDefault(r.Unit, r.Handle)),
+			a.cat.Text(id, "time", a.cat.DateTime(at), "how", a.cat.Text("send.receipt_kind."+string(r.Kind)), "status", orDefault(r.Status, r.Action)))
+		if r.Resolved {
+			a.print("send.receipt_resolved", "entry", r.Entry, "copy", r.Ref.Copy)
+		}
+	}
+	fresh := 0
+	for _, r := range res.Receipts {
+		if !r.Known {
+			fresh++
+		}
+	}
+	a.say("send.receipts_done", "n", res.Messages, "fresh", fresh, "known", len(res.Receipts)-fresh, "foreign", res.Foreign, "broken", res.Broken)
+	if a.flags.dryRun {
+		a.say("send.receipts_dry")
+	}
+	return err
+}
+
+type unconfirmedJSON struct {
+	Schema        string  `json:"schema"` // sandi.unconfirmed/1
+	Entry         string  `json:"entry"`
+	Number        *string `json:"number"`
+	Copy          int     `json:"copy"`
+	Correspondent string  `json:"correspondent"`
+	SentAt        *string `json:"sent_at"`
+	Failed        bool    `json:"failed"`
+}
+
+// unconfirmed lists what left and nobody has confirmed.
+func (a *app) unconfirmed(ctx context.Context, d *desk.Desk, days int) error {
+	list, err := d.Overdue(ctx, days)
+	if err != nil {
+		return err
+	}
+	for _, o := range list {
+		if a.flags.json {
+			if err := render.WriteJSON(a.term.Out(), unconfirmedJSON{
+				Schema: "sandi.unconfirmed/1", Entry: o.Entry.Name.Long(), Number: render.Text(o.Entry.Number), Copy: o.Copy.Copy,
+				Correspondent: o.Copy.Handle, SentAt: render.Instant(o.Copy.SettledAt), Failed: o.Failed,
+			}); err != nil {
+				return err
+			}
+			continue
+		}
+		id := "send.unconfirmed_one"
+		if o.Failed {
+			id = "send.unconfirmed_failed"
+		}
+		fmt.Fprintf(a.out, " %-5s %s  %s\n", o.Entry.Name, render.Safe(o.Copy.Handle), a.cat.Text(id, "time", a.cat.DateTime(o.Copy.SettledAt)))
+	}
+	if len(list) == 0 {
+		a.say("send.unconfirmed_none")
+	}
+	return nil
+}
