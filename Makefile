@@ -74,6 +74,11 @@ dist: ## dist/: binaries of all platforms and SHA256SUMS
 	  echo "dist/sandi-$$os-$$arch$$ext"; \
 	  GOOS=$$os GOARCH=$$arch $(BUILD) -o dist/sandi-$$os-$$arch$$ext ./cmd/sandi; \
 	done
+	@set -e; $(GO) list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' ./cmd/sandi | sort -u | \
+	while read -r path dir; do \
+	  mkdir -p dist/licences/$$path; \
+	  find $$dir -maxdepth 1 -type f -iname '*licen[cs]e*' -exec cp {} dist/licences/$$path/ \; ; \
+	done; chmod -R u+w dist/licences
 	cd dist && sha256sum sandi-* > SHA256SUMS
 
 install: build ## the program into PREFIX/bin (default ~/.local)
