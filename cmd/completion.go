@@ -67,7 +67,7 @@ func (a *app) completions(root *cobra.Command) {
 			c.ValidArgsFunction = a.offer(of, fileAfterName[path])
 		}
 		for name, of := range flags {
-			local := c.LocalNonPersistentFlags().Lookup(name)
+			local := c.Flags().Lookup(name) // cobra merges those of the parents only when it parses
 			if c == root {
 				local = c.PersistentFlags().Lookup(name)
 			}
