@@ -22,7 +22,7 @@ import (
 // themselves are written here, each packed as soon as it is full, so that a
 // book of ten thousand rows needs the memory of one page.
 type canvas struct {
-	library  func() (*fpdf.Fpdf, error) // waits until it is ready
+	base     func() (*fpdf.Fpdf, error) // waits until it is ready
 	done     []*leaf
 	size     [2]float64    // of the page at work, in points
 	page     bytes.Buffer  // content of the page at work
@@ -54,9 +54,9 @@ type leaf struct {
 
 // newCanvas begins a file; make prepares the library, beside the drawing.
 func newCanvas(make func() (*fpdf.Fpdf, error)) *canvas {
-	library := sync.OnceValues(make)
-	go library()
-	return &canvas{library: library}
+	base := sync.OnceValues(make)
+	go base()
+	return &canvas{base: base}
 }
 
 const pointsPerMM = 72 / 25.4
@@ -299,7 +299,7 @@ func (c *canvas) picture(name string, x, y, w, h float64) {
 func (c *canvas) write(w io.Writer) error {
 	c.endPage()
 	c.wait()
-	pdf, err := c.library()
+	pdf, err := c.base()
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (c scan) name() string {
 
 func (s *sheet) scanned(c scan) error {
 	name := c.name()
-	pdf, err := s.library()
+	pdf, err := s.base()
 	if err != nil {
 		return err
 	}

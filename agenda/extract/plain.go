@@ -185,7 +185,7 @@ func (s *sheet) fieldsAndCode(c Section) error {
 			return &Error{code: CodeNote, Field: "QR code too long"}
 		}
 		name := "code " + c.Code
-		pdf, err := s.library()
+		pdf, err := s.base()
 		if err != nil {
 			return err
 		}
