@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-mbox"
@@ -47,6 +48,8 @@ func AppendMboxAll(f *os.File, from Address, messages []MboxMessage) ([]Extent, 
 	if from == (Address{}) {
 		return nil, fault(CodeAddress, "mbox", "no address")
 	}
+	buf := buffers.Get().(*mboxBuffers)
+	defer buffers.Put(buf)
 	for _, m := range messages {
 		if m.At.IsZero() {
 			return nil, fault(CodeContent, "mbox", "no time")
@@ -55,7 +58,7 @@ func AppendMboxAll(f *os.File, from Address, messages []MboxMessage) ([]Extent, 
 		if err != nil {
 			return nil, fmt.Errorf("message for mbox: %w", err)
 		}
-		if err := guardMbox(m.Message); err != nil {
+		if err := guardMbox(m.Message, buf.block); err != nil {
 			return nil, err
 		}
 		if _, err := m.Message.Seek(start, io.SeekStart); err != nil {
@@ -66,7 +69,9 @@ func AppendMboxAll(f *os.File, from Address, messages []MboxMessage) ([]Extent, 
 	if err != nil {
 		return nil, err
 	}
-	out := &counter{out: bufio.NewWriterSize(f, 256<<10), n: offset}
+	buf.out.Reset(f)
+	defer buf.out.Reset(nil)
+	out := &counter{out: buf.out, n: offset}
 	extents := make([]Extent, len(messages))
 	for i, m := range messages {
 		extents[i].Offset = out.n
@@ -75,7 +80,9 @@ func AppendMboxAll(f *os.File, from Address, messages []MboxMessage) ([]Extent, 
 		box := mbox.NewWriter(out)
 		w, err := box.CreateMessage(from.String(), m.At)
 		if err == nil {
-			_, err = io.Copy(w, m.Message)
+			// In small pieces, since the writer keeps each until its lines are out;
+			// a source that wrote itself would come in one piece.
+			_, err = io.CopyBuffer(w, struct{ io.Reader }{m.Message}, buf.block[:8<<10])
 		}
 		if err == nil {
 			err = box.Close()
@@ -93,6 +100,17 @@ func AppendMboxAll(f *os.File, from Address, messages []MboxMessage) ([]Extent, 
 	}
 	return extents, nil
 }
+
+// mboxBuffers is the working space of one append. A box is appended to once a
+// letter, and clearing new space would cost more than the writing.
+type mboxBuffers struct {
+	out   *bufio.Writer
+	block []byte
+}
+
+var buffers = sync.Pool{New: func() any {
+	return &mboxBuffers{bufio.NewWriterSize(nil, 64<<10), make([]byte, 64<<10)}
+}}
 
 // endOfMbox goes to the end of the box and sees that a message may follow.
 func endOfMbox(f *os.File) (int64, error) {
@@ -129,8 +147,8 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 // guardMbox reads the message and refuses what an mbox would change.
-func guardMbox(r io.Reader) error {
-	_, err := eachBlock(r, make([]byte, 64<<10), func(block []byte) error {
+func guardMbox(r io.Reader, buf []byte) error {
+	_, err := eachBlock(r, buf, func(block []byte) error {
 		for p := block; ; {
 			i := bytes.Index(p, []byte("From "))
 			if i < 0 {
