@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -217,7 +218,10 @@ func (s *Sealed) write(ctx context.Context, dst io.Writer, src io.Reader, inner 
 	cfg := libraryConfig(s.now)
 	file := &digestWriter{dst: dst, digest: newSideHash(sha256.New())}
 	defer file.digest.stop()
-	out := bufio.NewWriterSize(file, copySize)
+	out := outputs.Get().(*bufio.Writer)
+	defer outputs.Put(out)
+	out.Reset(file)
+	defer out.Reset(nil)
 	for _, r := range s.recipients {
 		err := packet.SerializeEncryptedKeyAEADwithHiddenOption(out, r.key.PublicKey, packet.CipherAES256, s.mode != 0, s.sessionKey, false, cfg)
 		if err != nil {
@@ -388,19 +392,31 @@ type writerHash struct {
 
 func (w writerHash) Write(p []byte) (int, error) { return w.w.Write(p) }
 
+// The working space of letters that follow each other: a short letter would pay
+// more for new space than for its encryption. What held plaintext is cleared
+// before it goes back.
+var (
+	copies  = sync.Pool{New: func() any { return new([copySize]byte) }}
+	outputs = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, copySize) }}
+)
+
 // copyHashed copies src to dst and hashes it beside, until the end or until
 // ctx ends. Errors of src and dst are returned wrapped.
 func copyHashed(ctx context.Context, dst io.Writer, src io.Reader, hashes io.Writer) (int64, error) {
 	side := newSideHash(writerHash{w: hashes})
 	defer side.stop()
-	buf := make([]byte, copySize)
-	defer clear(buf)
+	space := copies.Get().(*[copySize]byte)
+	defer copies.Put(space)
+	buf := space[:]
+	var used int
+	defer func() { clear(buf[:used]) }()
 	var size int64
 	for {
 		if err := ctx.Err(); err != nil {
 			return size, err
 		}
 		n, err := fill(src, buf)
+		used = max(used, n)
 		if n > 0 {
 			side.begin(buf[:n])
 			_, writeErr := dst.Write(buf[:n])

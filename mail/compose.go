@@ -89,8 +89,9 @@ func Compose(w io.Writer, m Message, sign Signer, rand io.Reader) error {
 	if err != nil {
 		return err
 	}
-	c := composer{m: m, header: header, inner: boundaryPrefix + b.Inner}
-	out := bufio.NewWriterSize(w, 64<<10)
+	c := composer{m: m, header: header, inner: boundaryPrefix + b.Inner, block: make([]byte, 512*lineOctets)}
+	// The cover's lines and the parts' come piece by piece; the octets go on in blocks.
+	out := bufio.NewWriterSize(w, 32<<10)
 	if sign == nil {
 		out.WriteString(header)
 		out.WriteString("MIME-Version: 1.0\r\n")
@@ -100,20 +101,25 @@ func Compose(w io.Writer, m Message, sign Signer, rand io.Reader) error {
 		return flushed(out)
 	}
 
-	sig, micalg, digest, err := c.signed(sign)
+	sig, micalg, digest, err := c.signed(out, sign)
 	if err != nil {
 		return err
 	}
 	outer := boundaryPrefix + b.Outer
+	out.Reset(w)
 	out.WriteString(header)
 	out.WriteString("MIME-Version: 1.0\r\n")
 	out.WriteString(field("Content-Type", "multipart/signed", quoted("boundary", outer),
 		quoted("protocol", "application/pgp-signature"), quoted("micalg", micalg)))
 	out.WriteString("\r\n" + preamble + "\r\n--" + outer + "\r\n")
-	again := sha256.New()
-	if err := c.hashed(out, again); err != nil {
+	if err := flushed(out); err != nil {
 		return err
 	}
+	again := sha256.New()
+	if err := c.hashed(out, w, again); err != nil {
+		return err
+	}
+	out.Reset(w)
 	if !bytes.Equal(again.Sum(nil), digest) {
 		return fault(CodeContent, "", "attachment changed while the message was made")
 	}
@@ -145,19 +151,16 @@ type composer struct {
 	m      Message
 	header string
 	inner  string
+	block  []byte // of a part, before it is encoded
 }
 
 // signed runs the signer over the entity and checks what it returned.
-func (c *composer) signed(sign Signer) (sig []byte, micalg string, digest []byte, err error) {
+func (c *composer) signed(out *bufio.Writer, sign Signer) (sig []byte, micalg string, digest []byte, err error) {
 	h := sha256.New()
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		out := bufio.NewWriterSize(pw, 64<<10)
-		err := c.hashed(out, h)
-		if err == nil {
-			err = out.Flush()
-		}
+		err := c.hashed(out, pw, h)
 		pw.CloseWithError(err)
 		done <- err
 	}()
@@ -185,13 +188,14 @@ func (c *composer) signed(sign Signer) (sig []byte, micalg string, digest []byte
 
 var errUnread = errors.New("text not read to its end")
 
-// hashed writes the signed entity to out and to h.
-func (c *composer) hashed(out *bufio.Writer, h hash.Hash) error {
-	both := bufio.NewWriterSize(io.MultiWriter(out, h), 32<<10)
-	if err := c.entity(both, true); err != nil {
+// hashed writes the signed entity to w and to h, through out, which it turns
+// away from where it wrote to.
+func (c *composer) hashed(out *bufio.Writer, w io.Writer, h hash.Hash) error {
+	out.Reset(io.MultiWriter(w, h))
+	if err := c.entity(out, true); err != nil {
 		return err
 	}
-	return both.Flush()
+	return out.Flush()
 }
 
 // entity writes the multipart/mixed entity, header and body; the last CRLF
@@ -215,7 +219,7 @@ func (c *composer) entity(out *bufio.Writer, protect bool) error {
 		out.WriteString("Content-Transfer-Encoding: base64\r\n")
 		out.WriteString(field("Content-Disposition", "attachment", quoted("filename", p.Name)))
 		out.WriteString("\r\n")
-		if err := p.encode(out); err != nil {
+		if err := p.encode(out, c.block); err != nil {
 			return fmt.Errorf("attachment %s: %w", p.Name, err)
 		}
 	}
@@ -223,20 +227,22 @@ func (c *composer) entity(out *bufio.Writer, protect bool) error {
 	return err
 }
 
-// encode writes the part as base64 lines of 76, the last without CRLF.
-func (p *Part) encode(out *bufio.Writer) error {
-	const line = bodyWidth / 4 * 3
+// lineOctets are what a base64 line of 76 carries.
+const lineOctets = bodyWidth / 4 * 3
+
+// encode writes the part as base64 lines of 76, the last without CRLF. in is
+// working space of whole lines.
+func (p *Part) encode(out *bufio.Writer, in []byte) error {
 	r, err := p.Open()
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	in := make([]byte, 512*line)
 	text := make([]byte, bodyWidth)
 	for first := true; ; {
 		n, err := io.ReadFull(r, in)
 		for b := in[:n]; len(b) > 0; {
-			l := b[:min(line, len(b))]
+			l := b[:min(lineOctets, len(b))]
 			b = b[len(l):]
 			if !first {
 				out.WriteString("\r\n")

@@ -10,7 +10,6 @@
 package vault
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -22,6 +21,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -190,12 +190,12 @@ func objectName(sha [32]byte) string {
 // ObjectPath is the place of an object below the desk folder, for messages and backups.
 func ObjectPath(sha [32]byte) string { return filepath.Join("vault", objectName(sha)) }
 
-// Writer takes the bytes of a new object. It is not safe for concurrent use.
+// Writer takes the bytes of a new object, best in pieces of some kilobytes: each
+// Write is one of the file. It is not safe for concurrent use.
 type Writer struct {
 	vault *Vault
 	name  string // in the vault; empty once committed or aborted
 	file  *os.File
-	buf   *bufio.Writer
 	hash  hash.Hash
 	size  int64
 	err   error
@@ -213,7 +213,7 @@ func (v *Vault) NewObject() (*Writer, error) {
 		v.root.Remove(name)
 		return nil, storage(name, err)
 	}
-	return &Writer{vault: v, name: name, file: f, buf: bufio.NewWriterSize(f, 256<<10), hash: sha256.New()}, nil
+	return &Writer{vault: v, name: name, file: f, hash: sha256.New()}, nil
 }
 
 // Write adds octets to the object and to its digest.
@@ -224,7 +224,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.name == "" {
 		return 0, &Error{code: CodeStorage, Err: fs.ErrClosed}
 	}
-	n, err := w.buf.Write(p)
+	n, err := w.file.Write(p)
 	w.hash.Write(p[:n])
 	w.size += int64(n)
 	if err != nil {
@@ -233,16 +233,12 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, w.err
 }
 
-func (w *Writer) flush() error {
+func (w *Writer) sync() error {
 	if w.err != nil {
 		return w.err
 	}
 	if w.name == "" {
 		return &Error{code: CodeStorage, Err: fs.ErrClosed}
-	}
-	if err := w.buf.Flush(); err != nil {
-		w.err = storage(w.name, err)
-		return w.err
 	}
 	if err := fsync(w.file); err != nil {
 		w.err = err
@@ -251,9 +247,9 @@ func (w *Writer) flush() error {
 	return nil
 }
 
-// Reader flushes and syncs what was written and returns it for reading, from the start. It is valid until Commit or Abort.
+// Reader syncs what was written and returns it for reading, from the start. It is valid until Commit or Abort.
 func (w *Writer) Reader() (io.ReadSeeker, error) {
-	if err := w.flush(); err != nil {
+	if err := w.sync(); err != nil {
 		return nil, err
 	}
 	return io.NewSectionReader(w.file, 0, w.size), nil
@@ -262,7 +258,7 @@ func (w *Writer) Reader() (io.ReadSeeker, error) {
 // Commit syncs the object and gives it its name. An identical object that is already there is kept; a damaged one is replaced.
 // A crash before the rename leaves a temporary file, after it a whole object that no record names yet; Sweep removes either.
 func (w *Writer) Commit() (digest [32]byte, size int64, err error) {
-	if err := w.flush(); err != nil {
+	if err := w.sync(); err != nil {
 		return digest, 0, err
 	}
 	w.hash.Sum(digest[:0])
@@ -343,7 +339,9 @@ func (v *Vault) Check(ctx context.Context, sha [32]byte, size int64) error {
 		return &Error{code: CodeDamaged, Path: name, Detail: fmt.Sprintf("%d octets instead of %d", info.Size(), size)}
 	}
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, struct{ io.Reader }{contextReader{ctx, f}}, make([]byte, min(256<<10, max(4<<10, size)))); err != nil {
+	block := blocks.Get().(*[64 << 10]byte)
+	defer blocks.Put(block)
+	if _, err := io.CopyBuffer(h, struct{ io.Reader }{contextReader{ctx, f}}, block[:]); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -354,6 +352,10 @@ func (v *Vault) Check(ctx context.Context, sha [32]byte, size int64) error {
 	}
 	return nil
 }
+
+// blocks are read into for a digest: objects are checked at every step, and
+// clearing new space costs as much as hashing a letter. No plaintext passes here.
+var blocks = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
 type contextReader struct {
 	ctx context.Context
