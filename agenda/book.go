@@ -56,7 +56,8 @@ type Book struct {
 	readers *sql.DB
 	writers *sql.DB
 
-	seats chan *reader // nil: not connected yet
+	waiting views
+	known   known
 
 	line    sync.Mutex // guards the two below
 	queue   []*member  // transactions that wait for the writer
@@ -229,10 +230,7 @@ func connect(ctx context.Context, path string, o Options) (*Book, error) {
 	if o.TooFarAhead == nil {
 		o.TooFarAhead = tooFarAhead
 	}
-	b := &Book{path: path, options: o, stmts: map[string]*sql.Stmt{}, seats: make(chan *reader, maxReaders), folded: -1}
-	for range maxReaders {
-		b.seats <- nil
-	}
+	b := &Book{path: path, options: o, stmts: map[string]*sql.Stmt{}, folded: -1}
 	if !o.ReadOnly {
 		name, err := dsn(path, false)
 		if err != nil {
@@ -340,12 +338,7 @@ func (b *Book) Close() error {
 		errs = append(errs, s.Close())
 	}
 	b.stmts = map[string]*sql.Stmt{}
-	for range len(b.seats) {
-		if r := <-b.seats; r != nil {
-			errs = append(errs, r.close())
-		}
-		b.seats <- nil
-	}
+	errs = append(errs, b.waiting.close())
 	if b.readers != nil {
 		errs = append(errs, b.readers.Close())
 	}

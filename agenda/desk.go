@@ -252,13 +252,7 @@ func (b *Book) LatestCheckpoint(ctx context.Context) (note []byte, at time.Time,
 
 // Genesis returns what event 0 says.
 func (b *Book) Genesis(ctx context.Context) (Genesis, error) {
-	var g Genesis
-	err := b.view(ctx, func(q querier) error {
-		var err error
-		g, err = readGenesis(ctx, q)
-		return err
-	})
-	return g, err
+	return recall(ctx, b, "genesis", func(q querier) (Genesis, error) { return readGenesis(ctx, q) })
 }
 
 func readGenesis(ctx context.Context, q querier) (Genesis, error) {
@@ -347,7 +341,7 @@ func (b *Book) Restored(ctx context.Context, a Actor, reason string) ([]CopyRef,
 // Rebuild drops the index and replays the log into it. The log, the texts and
 // the objects are only read; a crash leaves the old index.
 func (b *Book) Rebuild(ctx context.Context) error {
-	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+	err := b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
 		// Statements on the old tables would keep them locked.
 		for query, s := range u.b.stmts {
 			if err := s.Close(); err != nil {
@@ -388,6 +382,8 @@ func (b *Book) Rebuild(ctx context.Context) error {
 		}
 		return u.exec("DELETE FROM meta WHERE name='search'; DELETE FROM search")
 	})
+	b.known.forget()
+	return err
 }
 
 // applicantUnit resolves an applicant's handle to the unit as valid now, ""

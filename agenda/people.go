@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/mail"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -421,12 +422,8 @@ func (n nullObject) object() (Object, error) {
 
 // Officers lists the officers with the roles that they hold at the instant.
 func (b *Book) Officers(ctx context.Context, at time.Time) ([]Officer, error) {
-	var out []Officer
-	err := b.view(ctx, func(q querier) error {
-		var err error
-		out, err = readOfficers(ctx, q, "")
-		return err
-	})
+	all, err := recall(ctx, b, "officers", func(q querier) ([]Officer, error) { return readOfficers(ctx, q, "") })
+	out := slices.Clone(all)
 	for i := range out {
 		var held []RoleGrant
 		for _, g := range out[i].Roles {
@@ -795,24 +792,14 @@ func oneCorrespondent(ctx context.Context, q querier, where string, arg any) (Co
 // Correspondent reads the correspondent of a handle; unknown is
 // agenda.unknown_correspondent.
 func (b *Book) Correspondent(ctx context.Context, handle string) (Correspondent, error) {
-	var c Correspondent
-	err := b.view(ctx, func(q querier) error {
-		var err error
-		c, err = oneCorrespondent(ctx, q, "p.handle=$1", handle)
-		return err
+	return recall(ctx, b, "correspondent "+handle, func(q querier) (Correspondent, error) {
+		return oneCorrespondent(ctx, q, "p.handle=$1", handle)
 	})
-	return c, err
 }
 
 // CorrespondentByID reads the correspondent of an id.
 func (b *Book) CorrespondentByID(ctx context.Context, id int64) (Correspondent, error) {
-	var c Correspondent
-	err := b.view(ctx, func(q querier) error {
-		var err error
-		c, err = oneCorrespondent(ctx, q, "p.id=$1", id)
-		return err
-	})
-	return c, err
+	return recall(ctx, b, id, func(q querier) (Correspondent, error) { return oneCorrespondent(ctx, q, "p.id=$1", id) })
 }
 
 // Correspondents lists all in the order they were added.

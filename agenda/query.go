@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -45,54 +46,157 @@ type Event struct {
 // YearCount counts the entries and the numbers of a book in a year.
 type YearCount struct{ Entries, Numbers int }
 
-// view runs fn on one snapshot of the book.
+// view runs fn on one snapshot of the book that was taken after the call.
+// Views that wait together share one: it costs more to take than most of them
+// take to read.
 func (b *Book) view(ctx context.Context, fn func(q querier) error) error {
-	var r *reader
-	select {
-	case r = <-b.seats:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	defer func() { b.seats <- r }()
+	v := &view{ctx: ctx, fn: fn, turn: make(chan *reader, 1)}
+	r := b.waiting.enter(v)
 	if r == nil {
-		conn, err := b.readers.Conn(ctx)
-		if err != nil {
-			return storage(err)
-		}
-		r = &reader{conn: conn, stmts: map[string]*sql.Stmt{}}
+		r = <-v.turn
 	}
-	_, err := r.conn.ExecContext(ctx, "BEGIN")
-	if err == nil {
-		err = fn(r)
-		if _, end := r.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); end == nil {
-			return err
+	if r != nil {
+		b.look(r, v)
+	}
+	return v.err
+}
+
+// view is one that waits for a reader.
+type view struct {
+	ctx  context.Context
+	fn   func(q querier) error
+	err  error
+	turn chan *reader // to look with; nil: another did
+}
+
+// views are those that wait, and the readers that nobody uses.
+type views struct {
+	mu    sync.Mutex
+	queue []*view
+	idle  []*reader
+	made  int
+}
+
+// enter returns a reader for v, or puts v into the queue.
+func (w *views) enter(v *view) *reader {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := len(w.idle); n > 0 {
+		r := w.idle[n-1]
+		w.idle = w.idle[:n-1]
+		return r
+	}
+	if w.made < maxReaders {
+		w.made++
+		return &reader{stmts: map[string]*sql.Stmt{}}
+	}
+	w.queue = append(w.queue, v)
+	return nil
+}
+
+// take returns all that wait.
+func (w *views) take() []*view {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	group := w.queue
+	w.queue = nil
+	return group
+}
+
+// leave hands the reader to the next that waits.
+func (w *views) leave(r *reader) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) > 0 {
+		w.queue[0].turn <- r
+		w.queue = w.queue[1:]
+		return
+	}
+	w.idle = append(w.idle, r)
+}
+
+func (w *views) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var errs []error
+	for _, r := range w.idle {
+		errs = append(errs, r.close())
+	}
+	w.idle, w.made = nil, w.made-len(w.idle)
+	return errors.Join(errs...)
+}
+
+// look runs v and all that wait, in one snapshot.
+func (b *Book) look(r *reader, v *view) {
+	others := b.waiting.take()
+	err := r.begin(b.readers)
+	for _, v := range append([]*view{v}, others...) {
+		if v.err = err; err == nil {
+			if v.err = v.ctx.Err(); v.err == nil {
+				v.err = v.fn(r)
+			}
 		}
 	}
-	// Nobody knows the state of this connection.
-	r.close()
-	r = nil
-	return storage(err)
+	r.end(err == nil)
+	b.waiting.leave(r)
+	for _, v := range others {
+		v.turn <- nil
+	}
 }
 
 // reader is a connection for reading, with statements that are prepared once:
 // parsing one costs more than most of them take to run. It serves one view at
 // a time.
 type reader struct {
-	conn  *sql.Conn
+	conn  *sql.Conn // nil: not connected
 	stmts map[string]*sql.Stmt
 }
 
+// begin takes a snapshot.
+func (r *reader) begin(readers *sql.DB) error {
+	var err error
+	if r.conn == nil {
+		if r.conn, err = readers.Conn(context.Background()); err != nil {
+			r.conn = nil
+			return storage(err)
+		}
+	}
+	if _, err = r.conn.ExecContext(context.Background(), "BEGIN"); err != nil {
+		return storage(err)
+	}
+	return nil
+}
+
+// end gives the snapshot back. A connection whose state nobody knows is closed;
+// the next begin opens another.
+func (r *reader) end(begun bool) {
+	if begun {
+		if _, err := r.conn.ExecContext(context.Background(), "ROLLBACK"); err == nil {
+			return
+		}
+	}
+	_ = r.close()
+}
+
 const (
-	maxReaders  = 8  // views side by side
+	maxReaders  = 2  // snapshots side by side; one may be a long one
 	maxPrepared = 64 // statements a reader keeps; a filter makes many forms
 )
 
 func (r *reader) close() error {
+	if r.conn == nil {
+		return nil
+	}
 	var errs []error
 	for _, s := range r.stmts {
 		errs = append(errs, s.Close())
 	}
-	return errors.Join(append(errs, r.conn.Close())...)
+	errs = append(errs, r.conn.Close())
+	r.conn, r.stmts = nil, map[string]*sql.Stmt{}
+	return errors.Join(errs...)
 }
 
 // statement returns the prepared form of a query, nil where there is none: the
@@ -578,7 +682,13 @@ func readObject(ctx context.Context, q querier, h Hash) (Object, error) {
 
 // Object reads an object; Data is nil when its bytes lie in the vault.
 func (b *Book) Object(ctx context.Context, h Hash) (Object, error) {
-	return readObject(ctx, b.readers, h)
+	var o Object
+	err := b.view(ctx, func(q querier) error {
+		var err error
+		o, err = readObject(ctx, q, h)
+		return err
+	})
+	return o, err
 }
 
 // Objects reads the objects of a media type that lie in the book itself.

@@ -31,6 +31,8 @@ type update struct {
 	stamp  time.Time
 	edge   tree
 	people map[string]int64
+	before int64 // size of the log at the begin
+	told   bool  // an event says something of people
 }
 
 // update runs fn between BEGIN IMMEDIATE and COMMIT. An error of fn, or a
@@ -111,13 +113,18 @@ func (b *Book) write(group []*member) {
 		}
 		return
 	}
-	done := 0
+	done, told := 0, false
+	var before int64
 	for _, m := range group {
 		if m.err = m.ctx.Err(); m.err != nil {
 			continue
 		}
-		if m.err = b.enter(m, len(group) > 1); m.err == nil {
-			done++
+		var u *update
+		if u, m.err = b.enter(m, len(group) > 1); m.err == nil {
+			if done == 0 {
+				before = u.before
+			}
+			done, told = done+1, told || u.told
 		}
 		if b.broken != nil {
 			break
@@ -127,6 +134,9 @@ func (b *Book) write(group []*member) {
 	var err error
 	if done > 0 && b.broken == nil {
 		if _, err = b.conn.ExecContext(ctx, "COMMIT"); err == nil {
+			if !told {
+				b.known.advance(before, b.edge.size)
+			}
 			b.fold(ctx)
 			return
 		}
@@ -171,12 +181,12 @@ func (b *Book) writable(group []*member) error {
 // enter runs one member. Its edge, stamp and people become the book's at once,
 // since the next member builds on them; only a failed COMMIT would make them
 // wrong, and then the book writes no more.
-func (b *Book) enter(m *member, shared bool) error {
+func (b *Book) enter(m *member, shared bool) (*update, error) {
 	u := &update{b: b, ctx: context.WithoutCancel(m.ctx), actor: m.actor}
 	if shared {
 		if err := u.run("SAVEPOINT member"); err != nil {
 			b.broken = err
-			return err
+			return nil, err
 		}
 	}
 	err := u.begin()
@@ -196,7 +206,7 @@ func (b *Book) enter(m *member, shared bool) error {
 			b.broken = u.run("RELEASE member")
 		}
 	}
-	return err
+	return u, err
 }
 
 func checkActor(a Actor) error {
@@ -252,7 +262,7 @@ func (u *update) begin() error {
 	if !top.Valid {
 		return tampered("book without event 0")
 	}
-	u.edge, u.people = u.b.edge.clone(), u.b.people
+	u.before, u.edge, u.people = size, u.b.edge.clone(), u.b.people
 	last := u.b.last
 	if u.edge.size != size {
 		u.people = nil
@@ -405,6 +415,7 @@ func (u *update) append(e *event) (int64, error) {
 	if e.entry != noEntry {
 		entry = e.entry
 	}
+	u.told = u.told || e.ofPeople()
 	nodes := u.edge.push(leafHash(record))
 	if err := u.exec("INSERT INTO event(seq, entry, record, nodes) VALUES($1, $2, $3, $4)", e.seq, entry, record, nodes); err != nil {
 		return 0, err

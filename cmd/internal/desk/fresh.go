@@ -44,18 +44,11 @@ func (d *Desk) load(ctx context.Context, e agenda.Entry) (dossier, error) {
 	if rec == nil {
 		return s, refuseEntry(CodeNotDrafted, e.Name)
 	}
-	text, err := d.Book.Object(ctx, rec.Text.SHA256)
-	if err != nil {
-		return s, err
-	}
-	paraf, err := d.Book.Object(ctx, rec.Paraf.SHA256)
-	if err != nil {
-		return s, err
-	}
-	s.text, s.paraf = text.Data, paraf.Data
+	s.text, s.paraf = rec.Text.Data, rec.Paraf.Data
 	if signedtext.Sum(s.text) != rec.Manifest {
 		return s, refuseEntry(CodeDamaged, e.Name)
 	}
+	var err error
 	if s.draft, err = signedtext.ParseDraft(s.text); err != nil {
 		return s, refuseEntry(CodeDamaged, e.Name)
 	}
