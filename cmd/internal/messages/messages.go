@@ -101,21 +101,8 @@ func mustLoad(from fs.FS, lang Lang) *Catalogue {
 	return &Catalogue{lang: lang, texts: texts}
 }
 
-// lines is a line or a list of them in JSON.
-type lines []string
-
-func (l *lines) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '[' {
-		return json.Unmarshal(data, (*[]string)(l))
-	}
-	var s string
-	if err := json.Unmarshal(data, &s); err != nil {
-		return err
-	}
-	*l = lines{s}
-	return nil
-}
-
+// load reads every file of a folder. It is a part of the start of every command: one pass of the decoder a file. That no id
+// stands twice in one is for the tests.
 func load(from fs.FS, folder string) (map[string]string, error) {
 	names, err := fs.Glob(from, path.Join(folder, "*.json"))
 	if err != nil {
@@ -127,28 +114,42 @@ func load(from fs.FS, folder string) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		// A map would take the last of two equal keys without a word.
-		dec := json.NewDecoder(strings.NewReader(string(data)))
-		if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-			return nil, fmt.Errorf("catalogue %s: not an object", name)
+		var area map[string]any
+		if err := json.Unmarshal(data, &area); err != nil {
+			return nil, fmt.Errorf("catalogue %s: %w", name, err)
 		}
-		for dec.More() {
-			token, err := dec.Token()
-			if err != nil {
-				return nil, fmt.Errorf("catalogue %s: %w", name, err)
-			}
-			id := token.(string) // keys of an object are strings
-			var value lines
-			if err := dec.Decode(&value); err != nil {
-				return nil, fmt.Errorf("catalogue %s: %s: %w", name, id, err)
-			}
+		for id, value := range area {
 			if _, ok := texts[id]; ok {
 				return nil, fmt.Errorf("catalogue %s: %s stands twice", name, id)
 			}
-			texts[id] = strings.Join(value, "\n")
+			if texts[id], err = textOf(value); err != nil {
+				return nil, fmt.Errorf("catalogue %s: %s: %w", name, id, err)
+			}
 		}
 	}
 	return texts, nil
+}
+
+// textOf joins a line, or a list of them.
+func textOf(value any) (string, error) {
+	switch v := value.(type) {
+	case string:
+		return v, nil
+	case []any:
+		var text strings.Builder
+		for i, line := range v {
+			s, ok := line.(string)
+			if !ok {
+				return "", errors.New("a line that is no string")
+			}
+			if i > 0 {
+				text.WriteByte('\n')
+			}
+			text.WriteString(s)
+		}
+		return text.String(), nil
+	}
+	return "", errors.New("neither a line nor a list of lines")
 }
 
 // IDs returns the ids of all messages, sorted.

@@ -1,6 +1,9 @@
 package messages
 
 import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -230,10 +233,10 @@ func TestYes(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string]map[string]string{
-		"same id twice in a file": {"id/a.json": `{"x": "1", "x": "2"}`},
 		"same id in two files":    {"id/a.json": `{"x": "1"}`, "id/b.json": `{"x": "2"}`},
 		"no object":               {"id/a.json": `["x"]`},
 		"wrong value":             {"id/a.json": `{"x": 1}`},
+		"wrong line":              {"id/a.json": `{"x": ["1", 2]}`},
 		"broken":                  {"id/a.json": `{"x"`},
 	} {
 		fsys := fstest.MapFS{}
@@ -243,5 +246,45 @@ func TestLoadRefuses(t *testing.T) {
 		if _, err := load(fsys, "id"); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// The decoder would take the last of two equal keys without a word.
+func TestNoIDTwice(t *testing.T) {
+	t.Parallel()
+	read := 0
+	for lang := range catalogues {
+		names, err := fs.Glob(files, string(lang)+"/*.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			data, err := files.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := map[string]bool{}
+			dec := json.NewDecoder(bytes.NewReader(data))
+			if _, err := dec.Token(); err != nil {
+				t.Fatal(name, err)
+			}
+			for dec.More() {
+				id, err := dec.Token()
+				if err != nil {
+					t.Fatal(name, err)
+				}
+				if seen[id.(string)] {
+					t.Errorf("%s: %s stands twice", name, id)
+				}
+				seen[id.(string)] = true
+				if err := dec.Decode(new(any)); err != nil {
+					t.Fatal(name, err)
+				}
+			}
+			read += len(seen)
+		}
+	}
+	if want := 2 * len(IDs()); read != want {
+		t.Errorf("%d ids read, the catalogues have %d", read, want)
 	}
 }
