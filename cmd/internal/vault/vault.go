@@ -198,6 +198,7 @@ type Writer struct {
 	file  *os.File
 	hash  hash.Hash
 	size  int64
+	safe  bool // nothing was written since the last sync
 	err   error
 }
 
@@ -224,6 +225,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.name == "" {
 		return 0, &Error{code: CodeStorage, Err: fs.ErrClosed}
 	}
+	w.safe = false
 	n, err := w.file.Write(p)
 	w.hash.Write(p[:n])
 	w.size += int64(n)
@@ -240,10 +242,14 @@ func (w *Writer) sync() error {
 	if w.name == "" {
 		return &Error{code: CodeStorage, Err: fs.ErrClosed}
 	}
+	if w.safe {
+		return nil
+	}
 	if err := fsync(w.file); err != nil {
 		w.err = err
 		return err
 	}
+	w.safe = true
 	return nil
 }
 
