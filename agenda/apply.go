@@ -42,11 +42,12 @@ var (
 	pageTable          = newTable("page", "seq page", "code")
 	closedDayTable     = newTable("closed_day", "seq", "date")
 	receiptTable       = newTable("receipt", "seq", "entry copy kind action at object")
+	mailedTable        = newTable("mailed", "report entry", "reader")
 
 	indexTables = []*table{
 		entryTable, copyTable, officerTable, roleTable, correspondentTable, applicantTable, openedTable, newestTable,
 		complaintTable, complaintStepTable, troubleTable, explainedTable, printedTable, pageTable, closedDayTable,
-		receiptTable,
+		receiptTable, mailedTable,
 	}
 )
 
@@ -63,7 +64,7 @@ type index interface {
 // for each event it appends, a rebuild and Verify for each event of the log.
 // The event must be revealed.
 func apply(ix index, e *event) error {
-	if e.entry != noEntry && e.typ.name != "entry.registered" {
+	if e.entry != noEntry && !e.registers() {
 		if err := applyEntry(ix, e); err != nil {
 			return err
 		}
@@ -90,6 +91,8 @@ func apply(ix index, e *event) error {
 			return err
 		}
 		return applyRecipients(ix, e, e.seq)
+	case "report.registered":
+		return applyMailed(ix, e)
 	case "entry.corrected":
 		if err := ix.dropCopies(e.entry); err != nil {
 			return err
@@ -150,6 +153,11 @@ func apply(ix index, e *event) error {
 		return applyCopy(ix, e)
 	}
 	return nil
+}
+
+// registers tells whether the event brings its entry into the book.
+func (e *event) registers() bool {
+	return e.typ.name == "entry.registered" || e.typ.name == "report.registered"
 }
 
 // applyEntry writes what an event changes in the row of its entry.

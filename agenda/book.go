@@ -290,7 +290,7 @@ func (b *Book) check(ctx context.Context) error {
 
 // checkGaps compares count and maximum of serials and numbers of a year.
 func (b *Book) checkGaps(ctx context.Context, year int) error {
-	for _, book := range []BookName{Kriptogram, Surat} {
+	for _, book := range allBooks {
 		var count, highest, numbers, top int64
 		err := b.readers.QueryRowContext(ctx,
 			"SELECT count(*), coalesce(max(serial), 0) FROM entry WHERE book=$1 AND year=$2", string(book), year).

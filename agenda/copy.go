@@ -99,6 +99,9 @@ type Settlement struct {
 	Address  string
 	Reply    string
 	Dialogue Object
+	// Reported tells whether everybody has his report of an entry; it is asked
+	// when the copy is that of a report.
+	Reported func(Entry) bool
 }
 
 // Resolution is an officer's decision on a copy: evidenced, ready (reopened),
@@ -110,6 +113,7 @@ type Resolution struct {
 	Reason   string
 	At       time.Time // when it happened outside; zero: not said
 	Evidence Object
+	Reported func(Entry) bool // as in [Settlement]
 }
 
 // settles tells whether s needs nothing more of the desk.
@@ -485,6 +489,9 @@ func (b *Book) Conclude(ctx context.Context, a Actor, ref CopyRef, s Settlement)
 		if _, err := u.append(e); err != nil {
 			return err
 		}
+		if err := u.delivered(t, s.State, s.Reported); err != nil {
+			return err
+		}
 		return u.unqueue(ref)
 	}))
 }
@@ -535,6 +542,9 @@ func (b *Book) Resolve(ctx context.Context, a Actor, ref CopyRef, r Resolution) 
 		e := u.copyEvent(t, d, r.To, state).setTime("at", r.At).set("route", r.Route).set("basis", r.Basis).
 			setHash("evidence", r.Evidence.SHA256).set("reason", r.Reason)
 		if _, err := u.append(e); err != nil {
+			return err
+		}
+		if err := u.delivered(t, r.To, r.Reported); err != nil {
 			return err
 		}
 		if r.To == CopyReady {

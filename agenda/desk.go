@@ -94,28 +94,36 @@ func (b *Book) Report(ctx context.Context, a Actor, ids []int64, r ReportRecord,
 			return err
 		}
 		for _, id := range ids {
-			t, err := u.take(id, anyLast, StepReport)
-			if err != nil {
+			if err := u.report(id, r, complete); err != nil {
 				return err
-			}
-			e, err := wholeEntry(u.ctx, u.b.conn, id)
-			if err != nil {
-				return err
-			}
-			e.Reports = append(e.Reports, ReportRecord{
-				Kind: r.Kind, To: r.To, Object: r.Object, At: u.stamp, Actor: a.Handle, Seq: u.edge.size,
-			})
-			to := t.move.to
-			if t.move.other != "" && complete != nil && complete(e) {
-				to = t.move.other
-			}
-			ev := t.event("report.made", to).set("kind", r.Kind).set("to", r.To).setHash("object", r.Object.SHA256)
-			if _, err := u.append(ev); err != nil {
-				return named(err, t.name)
 			}
 		}
 		return nil
 	})
+}
+
+// report records one report of one entry; its object is in the book.
+func (u *update) report(id int64, r ReportRecord, complete func(Entry) bool) error {
+	t, err := u.take(id, anyLast, StepReport)
+	if err != nil {
+		return err
+	}
+	e, err := wholeEntry(u.ctx, u.b.conn, id)
+	if err != nil {
+		return err
+	}
+	r.At, r.Actor, r.Seq = u.stamp, u.actor.Handle, u.edge.size
+	e.Reports = append(e.Reports, r)
+	to := t.move.to
+	if t.move.other != "" && complete != nil && complete(e) {
+		to = t.move.other
+	}
+	ev := t.event("report.made", to).set("kind", r.Kind).set("to", r.To).setHash("object", r.Object.SHA256)
+	if r.By != 0 {
+		ev.setInt("by", r.By)
+	}
+	_, err = u.append(ev)
+	return named(err, t.name)
 }
 
 // RecordPrint records a printed extract.

@@ -14,14 +14,20 @@ import (
 // on every machine.
 var WIB = time.FixedZone("WIB", 7*60*60)
 
-// BookName is the stored word of one of the two agenda books.
+// BookName is the stored word of an agenda book.
 type BookName string
 
-// The two books of the service standards.
+// The two books of the service standards, and the register of reports that
+// leave by e-mail: it shares their rules and is none of them. It is on no
+// printed page, has no deadline and counts in no statistics.
 const (
 	Kriptogram BookName = "kriptogram"
 	Surat      BookName = "surat"
+	Laporan    BookName = "laporan"
 )
+
+// allBooks are those whose serials have no gap.
+var allBooks = []BookName{Kriptogram, Surat, Laporan}
 
 // Letter returns the initial that entry names of the book begin with, or ""
 // for an unknown book.
@@ -31,6 +37,8 @@ func (b BookName) Letter() string {
 		return "K"
 	case Surat:
 		return "S"
+	case Laporan:
+		return "L"
 	}
 	return ""
 }
@@ -133,6 +141,8 @@ func ParseName(s string, year int) (Name, error) {
 		n.Book = Kriptogram
 	case 'S', 's':
 		n.Book = Surat
+	case 'L', 'l':
+		n.Book = Laporan
 	default:
 		return Name{}, invalid("entry", s)
 	}
@@ -308,6 +318,7 @@ type Entry struct {
 	Ordered                          bool
 	Corrected                        bool // the letter is not as it was registered
 	Copies                           []Copy
+	Mailed                           *Mailed // of book laporan
 
 	// Filled by [Book.Entry] and [Book.EntryByID] only.
 	RegisteredBy string
@@ -430,6 +441,7 @@ type ArchiveRecord struct {
 type ReportRecord struct {
 	Kind, To string
 	Object   Object
+	By       int64 // the entry of book laporan that brought it; 0: handed over
 
 	At    time.Time
 	Actor string

@@ -47,6 +47,7 @@ var (
 	ErrUnconfirmed          = &Error{code: "agenda.unconfirmed"}
 	ErrClosedLetter         = &Error{code: "agenda.closed_letter"}
 	ErrComplaintClosed      = &Error{code: "agenda.complaint_closed"}
+	ErrAlreadyMailed        = &Error{code: "agenda.already_mailed"}
 )
 
 var phrases = map[string]string{
@@ -76,6 +77,7 @@ var phrases = map[string]string{
 	"agenda.unconfirmed":           "key of the correspondent not confirmed",
 	"agenda.closed_letter":         "classified letter in the open path",
 	"agenda.complaint_closed":      "complaint closed",
+	"agenda.already_mailed":        "report already on its way",
 }
 
 // Code returns the stable code, such as "agenda.step_order".

@@ -28,7 +28,7 @@ const imageKeys = "applicant* request*? request-date*? received*? letter* letter
 const (
 	officerKeys       = "handle fingerprint? certificate? name* nip*? qualification*? title*?"
 	roleKeys          = "handle role kind from until? title*? order*?"
-	applicantKeys     = "handle* unit* contact*?"
+	applicantKeys     = "handle* unit* contact*? email*?"
 	correspondentKeys = "handle* unit* address* fingerprint*? subkey*? certificate*? signer.N*? reason*? confirmed?"
 	copyKeys          = "copy from to attempt? at? route? queue-id? tls*? peer*? address*? reply*? basis? evidence*? " +
 		"reason*? dialogue? message?"
@@ -74,7 +74,8 @@ var eventSpecs = []struct{ name, keys string }{
 	{"copy.handed", copyKeys},
 	{"copy.cancelled", copyKeys},
 	{"entry.archived", "box place*? copy.N?"},
-	{"report.made", "kind to object"},
+	{"report.made", "kind to object by?"},
+	{"report.registered", "book year serial reader of.N object plain applicant*? to.N*"},
 	{"extract.printed", "kind filter? rows size root page.N? book? year? last? sheet? volume?"},
 	{"kriptogram.opened", "manifest kriptogram copy sender*? number*? verdicts"},
 	{"receipt.noted", "copy kind action matched object at? status? address*? remote*?"},
@@ -520,7 +521,7 @@ func (e *event) objects(fn func(h Hash, size int64) error) error {
 			}
 		case f.key == "paraf", f.key == "note" && e.typ.name == "log.checkpoint", f.key == "archive-certificate",
 			f.key == "config", f.key == "certificate", f.key == "return-text", f.key == "signature",
-			f.key == "scan", f.key == "dialogue":
+			f.key == "scan", f.key == "dialogue", f.key == "plain":
 			value = f.value
 		case f.key == "evidence":
 			value = f.value

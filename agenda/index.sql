@@ -68,3 +68,8 @@ CREATE TABLE receipt (
 ) STRICT;
 CREATE INDEX receipt_copy ON receipt(entry, copy);
 CREATE INDEX receipt_at ON receipt(at);
+-- reports that left by e-mail: what each tells of, and to whom
+CREATE TABLE mailed (
+  report INTEGER NOT NULL, entry INTEGER NOT NULL, reader TEXT NOT NULL, PRIMARY KEY (report, entry)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mailed_entry ON mailed(entry, reader);

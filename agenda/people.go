@@ -72,6 +72,7 @@ type Applicant struct {
 	Handle  string
 	Unit    string
 	Contact string
+	Email   string // for reports by e-mail; "": they get theirs on paper
 	Ended   bool
 }
 
@@ -478,7 +479,7 @@ func (b *Book) Holder(ctx context.Context, role Role, at time.Time) ([]Officer, 
 }
 
 func (p Applicant) event(name string) *event {
-	return newEvent(name).set("handle", p.Handle).set("unit", p.Unit).set("contact", p.Contact)
+	return newEvent(name).set("handle", p.Handle).set("unit", p.Unit).set("contact", p.Contact).set("email", p.Email)
 }
 
 func (p Applicant) check() error {
@@ -487,6 +488,9 @@ func (p Applicant) check() error {
 	}
 	if strings.TrimSpace(p.Unit) == "" {
 		return missingField("unit")
+	}
+	if p.Email != "" && !addressOK(p.Email) {
+		return invalid("email", p.Email)
 	}
 	return checkTexts("unit", p.Unit, "contact", p.Contact)
 }
@@ -542,7 +546,7 @@ func (b *Book) Applicants(ctx context.Context) ([]Applicant, error) {
 		if err := rows.Scan(&p.ID, &p.Handle, &p.Ended, &body); err != nil {
 			return nil, storage(err)
 		}
-		p.Unit, p.Contact = valueOf(body, "unit"), valueOf(body, "contact")
+		p.Unit, p.Contact, p.Email = valueOf(body, "unit"), valueOf(body, "contact"), valueOf(body, "email")
 		out = append(out, p)
 	}
 	return out, storage(rows.Err())
@@ -557,6 +561,12 @@ func (c Correspondent) event(name string) *event {
 	return e
 }
 
+// addressOK tells whether s is a bare e-mail address as it is stored.
+func addressOK(s string) bool {
+	p, err := mail.ParseAddress(s)
+	return err == nil && p.Address == s && p.Name == "" && EscapeValue(s) == s
+}
+
 func (c Correspondent) check() error {
 	if err := checkHandle("handle", c.Handle); err != nil {
 		return err
@@ -567,7 +577,7 @@ func (c Correspondent) check() error {
 	if c.Address == "" {
 		return missingField("address")
 	}
-	if p, err := mail.ParseAddress(c.Address); err != nil || p.Address != c.Address || p.Name != "" || EscapeValue(c.Address) != c.Address {
+	if !addressOK(c.Address) {
 		return invalid("address", c.Address)
 	}
 	if c.Certificate.IsZero() {

@@ -28,6 +28,9 @@ type Filter struct {
 	After       int    // serials above it
 	Limit       int
 	Newest      bool // newest first
+	// Mailed chooses the reports of book laporan too; without it they are
+	// found by that book or by name only.
+	Mailed bool
 }
 
 // Event is a record of the log as shown to people: what is committed is
@@ -260,6 +263,13 @@ func scanEntry(s scanner) (Entry, error) {
 		e.Letter = letterOf(lines)
 	}
 	e.Letter.Class, e.Letter.Urgency = class, urgency
+	if e.Name.Book == Laporan {
+		ev, err := parseRecord(record)
+		if err != nil {
+			return Entry{}, err
+		}
+		e.Mailed = ev.mailed()
+	}
 	if _, tail, ok := bytes.Cut(record, []byte("\nrefers ")); ok {
 		value, _, _ := bytes.Cut(tail, []byte("\n"))
 		e.Letter.Refers = string(value)
@@ -561,6 +571,8 @@ func (e *event) letter() Letter {
 // fold adds what an event says to the records of the entry.
 func (e *Entry) fold(ev *event, images map[int64]Letter) {
 	switch ev.typ.name {
+	case "report.registered":
+		e.RegisteredBy = ev.actor
 	case "entry.registered":
 		e.RegisteredBy = ev.actor
 		images[ev.seq] = ev.letter()
@@ -635,7 +647,7 @@ func (e *Entry) fold(ev *event, images map[int64]Letter) {
 	case "report.made":
 		e.Reports = append(e.Reports, ReportRecord{
 			Kind: ev.get("kind"), To: ev.get("to"), Object: Object{SHA256: ev.getHash("object")},
-			At: ev.at, Actor: ev.actor, Seq: ev.seq,
+			By: ev.getInt("by"), At: ev.at, Actor: ev.actor, Seq: ev.seq,
 		})
 	}
 }
@@ -648,6 +660,9 @@ func fillObjects(ctx context.Context, q querier, e *Entry) error {
 	}
 	for i := range e.Reports {
 		all = append(all, &e.Reports[i].Object)
+	}
+	if m := e.Mailed; m != nil {
+		all = append(all, &m.Sheet, &m.Plain)
 	}
 	if d := e.Drafted; d != nil {
 		all = append(all, &d.Text, &d.Paraf, &d.Kriptogram)
@@ -797,6 +812,8 @@ func (f Filter) conditions() (string, []any) {
 	// the serials it would sort the rest of the book for every batch.
 	if f.Book != "" {
 		add("+e.book=", string(f.Book))
+	} else if !f.Mailed && len(f.Names) == 0 {
+		add("+e.book<>", string(Laporan))
 	}
 	if f.Year != 0 {
 		add("+e.year=", f.Year)

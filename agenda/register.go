@@ -194,11 +194,11 @@ func (u *update) register(r Registration, serials map[BookName]int) (Registered,
 	year := u.stamp.In(WIB).Year()
 	if _, ok := serials[book]; !ok {
 		// max + 1 inside the write transaction: no number can be lost or doubled.
-		var top sql.NullInt64
-		if err := u.row("SELECT max(serial) FROM entry WHERE book=$1 AND year=$2", string(book), year).Scan(&top); err != nil {
-			return Registered{}, storage(err)
+		top, err := u.topSerial(book, year)
+		if err != nil {
+			return Registered{}, err
 		}
-		serials[book] = int(top.Int64)
+		serials[book] = top
 	}
 	serials[book]++
 	name := Name{Book: book, Year: year, Serial: serials[book]}
@@ -210,6 +210,13 @@ func (u *update) register(r Registration, serials map[BookName]int) (Registered,
 		return Registered{}, err
 	}
 	return Registered{Entry: name, ID: id, At: u.stamp}, nil
+}
+
+// topSerial is the highest serial of a book and year, 0 before the first.
+func (u *update) topSerial(book BookName, year int) (int, error) {
+	var top sql.NullInt64
+	err := u.row("SELECT max(serial) FROM entry WHERE book=$1 AND year=$2", string(book), year).Scan(&top)
+	return int(top.Int64), storage(err)
 }
 
 func (u *update) registeredOnce(once Hash) (Registered, error) {

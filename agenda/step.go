@@ -103,6 +103,13 @@ var steps = map[BookName]map[Step][]move{
 			{StateReported, StateReported, ""},
 		},
 	},
+	// A report is registered and released in one go.
+	Laporan: {
+		StepVoid:    {{StateReleased, StateVoid, ""}},
+		StepRelease: {{StateRegistered, StateReleased, ""}},
+		StepSend:    sending,
+		StepArchive: {{StateSent, StateArchived, ""}},
+	},
 }
 
 // sending is one line: a copy still to settle keeps its entry released, and
@@ -118,10 +125,17 @@ var missing = map[BookName]map[State]Step{
 		StateSigned:     StepRelease,
 		StateReleased:   StepSend,
 		StateSent:       StepArchive,
+		StateArchived:   StepReport,
 	},
 	Surat: {
 		StateRegistered: StepAttach,
 		StateAttached:   StepRelease,
+		StateReleased:   StepSend,
+		StateSent:       StepArchive,
+		StateArchived:   StepReport,
+	},
+	Laporan: {
+		StateRegistered: StepRelease,
 		StateReleased:   StepSend,
 		StateSent:       StepArchive,
 	},
@@ -130,9 +144,6 @@ var missing = map[BookName]map[State]Step{
 // Next returns the step that the standards expect after state s in book b, or
 // "" when nothing is left to do.
 func Next(b BookName, s State) Step {
-	if s == StateArchived {
-		return StepReport
-	}
 	return missing[b][s]
 }
 

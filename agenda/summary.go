@@ -87,7 +87,7 @@ func (b *Book) Timings(ctx context.Context, s Span, fn func(Timing) error) error
 		// One text a row: the driver hands over a row's columns one by one, and
 		// each costs as much as the reading itself.
 		rows, err := q.QueryContext(ctx, `SELECT id, registered_at || coalesce(received_at, registered_at) || coalesce(sent_at, '------------------------') || year || ' ' ||
- serial || ' ' || book || ' ' || class || ' ' || urgency || ' ' || state FROM entry WHERE id>=$1 AND id<$2 ORDER BY id`, s.First, s.After)
+ serial || ' ' || book || ' ' || class || ' ' || urgency || ' ' || state FROM entry WHERE id>=$1 AND id<$2 AND book<>'laporan' ORDER BY id`, s.First, s.After)
 		if err != nil {
 			return storage(err)
 		}
@@ -193,7 +193,7 @@ type Destination struct {
 // first. Entries that were voided do not count.
 func (b *Book) Destinations(ctx context.Context, s Span) ([]Destination, error) {
 	rows, err := b.readers.QueryContext(ctx, `SELECT c.correspondent, count(*) FROM copy c
- WHERE c.entry>=$1 AND c.entry<$2 AND c.entry NOT IN (SELECT id FROM entry WHERE state='void' AND id>=$1 AND id<$2)
+ WHERE c.entry>=$1 AND c.entry<$2 AND c.entry NOT IN (SELECT id FROM entry WHERE (state='void' OR book='laporan') AND id>=$1 AND id<$2)
  GROUP BY c.correspondent ORDER BY 2 DESC, 1`, s.First, s.After)
 	if err != nil {
 		return nil, storage(err)
@@ -230,9 +230,11 @@ type Trouble struct {
 	Outcome string // state that a doubt was settled to
 }
 
-// Troubles lists what went wrong in [from, until), oldest first.
+// Troubles lists what went wrong with the services in [from, until), oldest
+// first; what befell a report by e-mail is none of it.
 func (b *Book) Troubles(ctx context.Context, from, until time.Time) ([]Trouble, error) {
-	rows, err := b.readers.QueryContext(ctx, "SELECT seq, kind, at, until, entry, copy, outcome FROM trouble WHERE at>=$1 AND at<$2 ORDER BY seq",
+	rows, err := b.readers.QueryContext(ctx, `SELECT seq, kind, at, until, entry, copy, outcome FROM trouble t WHERE at>=$1 AND at<$2
+ AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.id=t.entry AND e.book='laporan') ORDER BY seq`,
 		formatStamp(from), formatStamp(until))
 	if err != nil {
 		return nil, storage(err)
@@ -370,7 +372,7 @@ func (s BookSpan) Whole() bool { return s.Entries == 0 || s.Last-s.First+1 == s.
 func (b *Book) BookSpans(ctx context.Context, s Span) ([]BookSpan, error) {
 	rows, err := b.readers.QueryContext(ctx, `SELECT book, year, min(serial), max(serial), count(*),
  coalesce(min(number_seq), 0), coalesce(max(number_seq), 0), count(number_seq)
- FROM entry WHERE id>=$1 AND id<$2 GROUP BY book, year ORDER BY book, year`, s.First, s.After)
+ FROM entry WHERE id>=$1 AND id<$2 AND book<>'laporan' GROUP BY book, year ORDER BY book, year`, s.First, s.After)
 	if err != nil {
 		return nil, storage(err)
 	}
