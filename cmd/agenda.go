@@ -841,7 +841,7 @@ func (a *app) agendaVoid() *cobra.Command {
 }
 
 func (a *app) void(ctx context.Context, c *cobra.Command, d *desk.Desk, arg string) error {
-	n, err := a.name(arg)
+	n, err := agenda.ParseName(arg, a.thisYear())
 	if err != nil {
 		return err
 	}

@@ -52,8 +52,10 @@ func (a *app) filter(c *cobra.Command, d *desk.Desk) (agenda.Filter, error) {
 	var f agenda.Filter
 	var err error
 	if s := flag(c, "book"); s != "" {
-		if f.Book, err = parseBook(s); err != nil {
-			return f, err
+		if strings.EqualFold(s, string(agenda.Laporan)) {
+			f.Book = agenda.Laporan
+		} else if f.Book, err = parseBook(s); err != nil {
+			return f, usageError("usage.list_book", "value", s)
 		}
 	}
 	if s := flag(c, "month"); s != "" {
@@ -108,6 +110,9 @@ func (a *app) showList(d *desk.Desk, list []agenda.Entry, show bool) error {
 		for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
 			list[i], list[j] = list[j], list[i]
 		}
+	}
+	if len(list) > 0 && list[0].Name.Book == agenda.Laporan {
+		return a.showReports(d, list)
 	}
 	v := entryList{"sandi.list/1", make([]render.Entry, 0, len(list))}
 	head := "agenda.heads"
@@ -189,7 +194,7 @@ func (a *app) agendaSearch() *cobra.Command {
 func (a *app) agendaShow() *cobra.Command {
 	c := a.describe("agenda show", &cobra.Command{Use: "show", Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return a.withDesk(c, true, func(ctx context.Context, d *desk.Desk) error {
-			names, err := a.names(args)
+			names, err := a.allNames(args)
 			if err != nil {
 				return err
 			}
@@ -209,6 +214,7 @@ type entryView struct {
 	Attachments []attachmentView `json:"attachments"`
 	Orders      []orderView      `json:"orders"`
 	Next        *string          `json:"next"`
+	Mailed      *mailedView      `json:"mailed,omitempty"` // of book laporan
 	History     []eventView      `json:"history,omitempty"`
 }
 
@@ -240,6 +246,9 @@ func (a *app) showEntry(ctx context.Context, d *desk.Desk, n agenda.Name, show, 
 	if err != nil {
 		return err
 	}
+	if e.Mailed != nil {
+		return a.showReport(ctx, d, e, history)
+	}
 	hide := masked(e, show)
 	var events []agenda.Event
 	if history {
@@ -247,6 +256,16 @@ func (a *app) showEntry(ctx context.Context, d *desk.Desk, n agenda.Name, show, 
 			return err
 		}
 	}
+	return a.result(a.viewOf(d, e, events, hide), func(w io.Writer) {
+		a.printEntry(w, d, e, hide)
+		if history {
+			a.printHistory(w, events, hide)
+		}
+	})
+}
+
+// viewOf is the JSON form of a whole entry.
+func (a *app) viewOf(d *desk.Desk, e agenda.Entry, events []agenda.Event, hide bool) entryView {
 	v := entryView{
 		Entry: render.EntryOf(e, d.Due(e).At(), hide), Attachments: []attachmentView{}, Orders: []orderView{},
 		Next: render.Text(string(d.Next(e))),
@@ -269,12 +288,7 @@ func (a *app) showEntry(ctx context.Context, d *desk.Desk, n agenda.Name, show, 
 		}
 		v.History = append(v.History, view)
 	}
-	return a.result(v, func(w io.Writer) {
-		a.printEntry(w, d, e, hide)
-		if history {
-			a.printHistory(w, events, hide)
-		}
-	})
+	return v
 }
 
 // printEntry writes an entry as a form: a field a line, then the addressees.
@@ -507,8 +521,11 @@ func (a *app) problemKind(kind string) string {
 func (a *app) printGood(w io.Writer, v auditView, last time.Time) {
 	for _, b := range v.Books {
 		id := "agenda.whole"
-		if b.Book == string(agenda.Surat) {
+		switch agenda.BookName(b.Book) {
+		case agenda.Surat:
 			id = "agenda.whole_surat"
+		case agenda.Laporan:
+			id = "agenda.whole_laporan"
 		}
 		fmt.Fprintln(w, a.cat.Text(id, "year", b.Year, "entries", a.cat.Number(int64(b.Entries)), "numbers", a.cat.Number(int64(b.Numbers))))
 	}

@@ -16,10 +16,11 @@ type applicantView struct {
 	Handle  string  `json:"handle"`
 	Unit    string  `json:"unit"`
 	Contact *string `json:"contact"`
+	Email   *string `json:"email"`
 }
 
 func applicantOf(p agenda.Applicant) applicantView {
-	return applicantView{"sandi.applicant/1", p.Handle, p.Unit, render.Text(p.Contact)}
+	return applicantView{"sandi.applicant/1", p.Handle, p.Unit, render.Text(p.Contact), render.Text(p.Email)}
 }
 
 func (a *app) applicantCommand() *cobra.Command {
@@ -30,14 +31,14 @@ func (a *app) applicantCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.saveApplicant(ctx, d, agenda.Applicant{Handle: args[0], Unit: unit, Contact: flag(c, "contact")}, "applicant.added", d.Book.AddApplicant)
+			return a.saveApplicant(ctx, d, agenda.Applicant{Handle: args[0], Unit: unit, Contact: flag(c, "contact"), Email: flag(c, "email")}, "applicant.added", d.Book.AddApplicant)
 		})
 	}})
 	edit := a.describe("applicant edit", &cobra.Command{Use: "edit", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error { return a.editApplicant(ctx, c, d, args[0]) })
 	}})
 	for _, sub := range []*cobra.Command{add, edit} {
-		a.stringFlags(sub, "applicant", "unit", "contact")
+		a.stringFlags(sub, "applicant", "unit", "contact", "email")
 	}
 	list := a.describe("applicant list", &cobra.Command{Use: "list", RunE: func(c *cobra.Command, _ []string) error {
 		return a.withDesk(c, true, a.listApplicants)
@@ -47,7 +48,7 @@ func (a *app) applicantCommand() *cobra.Command {
 }
 
 func (a *app) editApplicant(ctx context.Context, c *cobra.Command, d *desk.Desk, handle string) error {
-	if !c.Flags().Changed("unit") && !c.Flags().Changed("contact") {
+	if !c.Flags().Changed("unit") && !c.Flags().Changed("contact") && !c.Flags().Changed("email") {
 		return usageError("usage.flag_required", "flag", "--unit")
 	}
 	list, err := d.Book.Applicants(ctx)
@@ -64,12 +65,20 @@ func (a *app) editApplicant(ctx context.Context, c *cobra.Command, d *desk.Desk,
 		if c.Flags().Changed("contact") {
 			p.Contact = flag(c, "contact")
 		}
+		if c.Flags().Changed("email") {
+			p.Email = flag(c, "email")
+		}
 		return a.saveApplicant(ctx, d, p, "applicant.edited", d.Book.ChangeApplicant)
 	}
 	return usageError("usage.unknown_applicant", "value", handle)
 }
 
 func (a *app) saveApplicant(ctx context.Context, d *desk.Desk, p agenda.Applicant, id string, save func(context.Context, agenda.Actor, agenda.Applicant) error) error {
+	if p.Email != "" {
+		if err := desk.CheckAddress(p.Email); err != nil {
+			return err
+		}
+	}
 	if a.flags.dryRun {
 		a.say("applicant.dry", "handle", p.Handle, "unit", p.Unit)
 		return a.result(applicantOf(p), func(io.Writer) {})
@@ -98,7 +107,7 @@ func (a *app) listApplicants(ctx context.Context, d *desk.Desk) error {
 	for _, p := range list {
 		if !p.Ended {
 			v.Applicants = append(v.Applicants, applicantOf(p))
-			table.Add(p.Handle, p.Unit, p.Contact)
+			table.Add(p.Handle, p.Unit, p.Contact, p.Email)
 		}
 	}
 	return a.result(v, func(w io.Writer) { a.writeTable(w, &table, "applicant.none") })

@@ -17,7 +17,7 @@ func (a *app) archiveCommand() *cobra.Command {
 	var place string
 	c := a.describe("archive", &cobra.Command{Use: "archive", Args: cobra.MinimumNArgs(1)})
 	c.RunE = func(c *cobra.Command, args []string) error {
-		names, err := a.names(args)
+		names, err := a.allNames(args)
 		if err != nil {
 			return err
 		}

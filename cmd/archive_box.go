@@ -93,9 +93,9 @@ type filedJSON struct {
 
 // chosenBoxed lists filed messages: of the named entries, else of a year.
 func (a *app) chosenBoxed(ctx context.Context, d *desk.Desk, args []string, year int) ([]desk.Filed, error) {
-	f := agenda.Filter{Year: year}
+	f := agenda.Filter{Year: year, Mailed: true}
 	if len(args) > 0 {
-		names, err := a.names(args)
+		names, err := a.allNames(args)
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +146,7 @@ func (a *app) archiveShow() *cobra.Command {
 	var copyNo int
 	c := a.describe("archive show", &cobra.Command{Use: "show", Args: cobra.ExactArgs(1)})
 	c.RunE = func(c *cobra.Command, args []string) error {
-		n, err := a.name(args[0])
+		n, err := agenda.ParseName(args[0], a.thisYear())
 		if err != nil {
 			return err
 		}

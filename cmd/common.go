@@ -21,11 +21,36 @@ import (
 // thisYear is the calendar year of the books: a name without a year is of it.
 func (a *app) thisYear() int { return a.now().In(agenda.WIB).Year() }
 
-// name reads the name of one entry.
-func (a *app) name(arg string) (agenda.Name, error) { return agenda.ParseName(arg, a.thisYear()) }
+// name reads the name of one entry of the two books.
+func (a *app) name(arg string) (agenda.Name, error) {
+	n, err := agenda.ParseName(arg, a.thisYear())
+	if err == nil {
+		err = letterOnly(n)
+	}
+	return n, err
+}
 
-// names reads names, lists and ranges; "-" takes them from standard input. None is an error.
+// letterOnly refuses a report by e-mail where only a letter can be meant.
+func letterOnly(n agenda.Name) error {
+	if n.Book == agenda.Laporan {
+		return usageError("usage.report_name", "entry", n)
+	}
+	return nil
+}
+
+// names reads names of the two books, lists and ranges; "-" takes them from standard input. None is an error.
 func (a *app) names(args []string) ([]agenda.Name, error) {
+	list, err := a.allNames(args)
+	for _, n := range list {
+		if err == nil {
+			err = letterOnly(n)
+		}
+	}
+	return list, err
+}
+
+// allNames is names, of reports by e-mail too.
+func (a *app) allNames(args []string) ([]agenda.Name, error) {
 	var words []string
 	for _, arg := range args {
 		if arg != "-" {

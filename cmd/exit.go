@@ -35,6 +35,7 @@ var exitStatuses = []int{
 
 // statusOfCode is the exit status of an error code; the longest prefix that fits decides, and what fits none is 1.
 var statusOfCode = map[string]int{
+	"agenda.already_mailed": exitStep,
 	"agenda.busy":           exitBusy,
 	"agenda.class_book":     exitUsage,
 	"agenda.closed_letter":  exitStep,
@@ -74,7 +75,9 @@ var statusOfCode = map[string]int{
 	"desk.handle":           exitUsage,
 	"desk.import":           exitUsage,
 	"desk.key_medium":       exitKey,
+	"desk.no_address":       exitUsage,
 	"desk.no_certificate":   exitKey,
+	"desk.no_head_address":  exitUsage,
 	"desk.no_key":           exitKey,
 	"desk.no_scan":          exitStep,
 	"desk.none":             exitNoDesk,

@@ -63,7 +63,7 @@ func (a *app) glance(ctx context.Context, d *desk.Desk) error {
 	view := func(t desk.Task) taskView {
 		return taskView{
 			Entry: t.Entry.Name.Long(), State: string(t.Entry.State), Next: string(t.Next), Command: a.nextCommand(t),
-			DueAt: render.Instant(t.Due.At()), Late: now.After(t.Due.At()),
+			DueAt: render.Instant(t.Due.At()), Late: !t.Due.At().IsZero() && now.After(t.Due.At()),
 		}
 	}
 	for _, t := range g.Tasks {
@@ -104,7 +104,13 @@ func (a *app) printGlance(w io.Writer, d *desk.Desk, g desk.Glance) {
 		if t.Returned {
 			what = a.cat.Text("glance.returned", "draft", e.Returned.Draft, "at", a.cat.Clock(e.Returned.At))
 		}
-		table.Add(a.entryName(e.Name), a.dueWords(t, d), e.Letter.Applicant, what)
+		due, who := "", e.Letter.Applicant
+		if e.Mailed == nil {
+			due = a.dueWords(t, d)
+		} else {
+			who = strings.Join(e.Letter.To, ", ")
+		}
+		table.Add(a.entryName(e.Name), due, who, what)
 	}
 	a.withCommands(w, &table, shown)
 	if n := len(g.Tasks) - len(shown); n > 0 {

@@ -11,7 +11,7 @@ import (
 // naming its command.
 func (a *app) tellLate(d *desk.Desk, entries []agenda.Entry) {
 	for _, e := range entries {
-		if e.State != agenda.StateSent || e.SentAt.IsZero() {
+		if e.State != agenda.StateSent || e.SentAt.IsZero() || e.Name.Book == agenda.Laporan {
 			continue
 		}
 		late := d.Hours.Between(d.Due(e).At(), e.SentAt)

@@ -25,7 +25,7 @@ func (a *app) reportCommand() *cobra.Command {
 // reportFlags say for whom a report is and where it goes.
 type reportFlags struct {
 	to, out, format string
-	force           bool
+	force, email    bool
 }
 
 func (a *app) reportResultCommand() *cobra.Command {
@@ -46,12 +46,21 @@ func (a *app) reportResultCommand() *cobra.Command {
 		default:
 			return usageError("usage.flag_value", "flag", "--format")
 		}
-		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error { return a.reportResult(ctx, d, names, f) })
+		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error {
+			if f.email {
+				return a.mailReports(ctx, c, d, names, f)
+			}
+			return a.reportResult(ctx, d, names, f)
+		})
 	}
 	c.Flags().StringVar(&f.to, "to", "", a.cat.Text("report.flag.to"))
 	c.Flags().StringVarP(&f.out, "output", "o", "", a.cat.Text("report.flag.output"))
 	c.Flags().StringVar(&f.format, "format", desk.FormatPDF, a.cat.Text("report.flag.format"))
 	c.Flags().BoolVar(&f.force, "force", false, a.cat.Text("report.flag.force"))
+	c.Flags().BoolVar(&f.email, "email", false, a.cat.Text("report.flag.email"))
+	for _, paper := range []string{"output", "format", "force"} {
+		c.MarkFlagsMutuallyExclusive("email", paper)
+	}
 	return c
 }
 
@@ -199,6 +208,10 @@ type reportJSON struct {
 	Entries   []string `json:"entries"`
 	Path      *string  `json:"path"`
 	Text      string   `json:"text"`
+	Mailed    *string  `json:"mailed"`  // L3/2026
+	Address   *string  `json:"address"` // of the reader
+	State     *string  `json:"state"`   // of its copy
+	Before    bool     `json:"before"`  // made by an earlier run
 }
 
 func reportOf(r desk.Report, path string) reportJSON {

@@ -317,6 +317,7 @@ var flagSynonyms = map[string]string{
 	"alasan":      "reason",
 	"sebagai":     "as",
 	"seperti":     "like",
+	"lewat-email": "email",
 }
 
 func flagSynonym(_ *pflag.FlagSet, name string) pflag.NormalizedName {

@@ -41,7 +41,7 @@ func (a *app) sendCommand() *cobra.Command {
 		var names []agenda.Name
 		if len(args) > 0 {
 			var err error
-			if names, err = a.names(args); err != nil {
+			if names, err = a.allNames(args); err != nil {
 				return err
 			}
 		}
@@ -457,6 +457,10 @@ func (a *app) tellNext(res desk.SendResult) {
 			case agenda.CopyDoubt:
 				next("send.next_doubt", "entry", x.Entry)
 			case agenda.CopyRejected:
+				if x.Entry.Book == agenda.Laporan {
+					next("send.next_rejected_report", "entry", x.Entry)
+					continue
+				}
 				next("send.next_rejected", "name", x.Handle)
 			case agenda.CopyHanded:
 				next("send.next_handed", "entry", x.Entry)

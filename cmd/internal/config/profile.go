@@ -32,10 +32,12 @@ type Profile struct {
 	BSrE              bool               `mapstructure:"bsre"`     // true: our certificates are from BSrE, the cover sheet omits its remark
 	Paper             string             `mapstructure:"paper"`    // "F4", "A4"
 	// ApplicantSeesAddressees lets the applicant's sheets of book kriptogram name the addressees.
-	ApplicantSeesAddressees bool       `mapstructure:"applicant_sees_addressees"`
-	Classes                 []Word     `mapstructure:"classes"`
-	Urgencies               []Word     `mapstructure:"urgencies"`
-	Complaints              Complaints `mapstructure:"complaints"`
+	ApplicantSeesAddressees bool `mapstructure:"applicant_sees_addressees"`
+	// HeadAddress is where reports by e-mail to the head of the office go; empty: on paper only.
+	HeadAddress string     `mapstructure:"head_address"`
+	Classes     []Word     `mapstructure:"classes"`
+	Urgencies   []Word     `mapstructure:"urgencies"`
+	Complaints  Complaints `mapstructure:"complaints"`
 }
 
 // Service is one service standard.
@@ -361,6 +363,10 @@ func (p *Profile) validate(k *checker) {
 	k.word("profile.delivery", p.Delivery, []string{"strict", "warn"})
 	k.word("profile.wet", p.Wet, []string{"refuse", "accept"})
 	k.word("profile.paper", p.Paper, []string{"F4", "A4"})
+	k.line("profile.head_address", p.HeadAddress)
+	if p.HeadAddress != "" && !addressPattern.MatchString(p.HeadAddress) {
+		k.fail("profile.head_address", "is not an address")
+	}
 	for i, w := range p.Classes {
 		w.validate(k, at("profile.classes", i), classWords)
 	}

@@ -93,7 +93,7 @@ func filed(e agenda.Entry) []agenda.Copy {
 
 // file appends the messages of entries to their box and records them.
 func (d *Desk) file(ctx context.Context, box, place string, entries []agenda.Entry) error {
-	who, err := d.ActingOr(ctx, Clerk(entries[0].Name.Book))
+	who, err := d.ActingOr(ctx, clerks(entries[0].Name.Book)...)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (d *Desk) auditBoxes(ctx context.Context, a *Audit) error {
 			f.Close()
 		}
 	}()
-	return d.Book.Each(ctx, agenda.Filter{}, func(e agenda.Entry) error {
+	return d.Book.Each(ctx, agenda.Filter{Mailed: true}, func(e agenda.Entry) error {
 		for _, c := range e.Copies {
 			if c.Box == "" {
 				continue

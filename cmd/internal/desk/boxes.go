@@ -69,7 +69,7 @@ type BoxReport struct {
 // VerifyBoxes compares every filed message with the octets of record.
 func (d *Desk) VerifyBoxes(ctx context.Context) (BoxReport, error) {
 	var r BoxReport
-	all, err := d.Boxed(ctx, agenda.Filter{})
+	all, err := d.Boxed(ctx, agenda.Filter{Mailed: true})
 	if err != nil {
 		return r, err
 	}
@@ -260,7 +260,7 @@ func (d *Desk) appendOne(f *os.File, x Filed, from *mail.Address) (mail.Extent, 
 // messages are on record, so the new box must have them at the same places;
 // else nothing is changed. What was there before is kept aside.
 func (d *Desk) RebuildBox(ctx context.Context, box string) (int, error) {
-	all, err := d.Boxed(ctx, agenda.Filter{})
+	all, err := d.Boxed(ctx, agenda.Filter{Mailed: true})
 	if err != nil {
 		return 0, err
 	}

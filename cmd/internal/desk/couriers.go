@@ -331,6 +331,7 @@ func (s *sending) record(keep context.Context, p parcel, peer mail.Peer, out mai
 		State: f.State, Attempt: p.Attempt, Route: "smtp", QueueID: f.QueueID,
 		TLS: peer.TLSVersion + " " + peer.CipherSuite, Peer: peer.Address + " " + peer.CertificateSHA256,
 		Address: p.Address, Reply: f.Reply, Dialogue: dataObject(out.Dialogue, textMedia),
+		Reported: s.d.reportedToAll,
 	})
 }
 

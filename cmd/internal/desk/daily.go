@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func (d *Desk) Day(ctx context.Context, day time.Time) (DayClosed, []agenda.Entr
 		}
 	}
 	g, err := d.Glance(ctx)
-	c.Open = append(g.Tasks, g.After...)
+	c.Open = slices.DeleteFunc(append(g.Tasks, g.After...), func(t Task) bool { return t.Entry.Name.Book == agenda.Laporan })
 	return c, entries, err
 }
 

@@ -260,6 +260,15 @@ func Clerk(b agenda.BookName) agenda.Role {
 	return agenda.RoleOperator
 }
 
+// clerks are those who may act on an entry of a book: on a report, whoever
+// makes reports.
+func clerks(b agenda.BookName) []agenda.Role {
+	if b == agenda.Laporan {
+		return []agenda.Role{agenda.RoleOperator, agenda.RoleSandiman}
+	}
+	return []agenda.Role{Clerk(b)}
+}
+
 // actsAs tells whether an officer holds a role as Plh. or Plt.
 func actsAs(o agenda.Officer, role agenda.Role) bool {
 	return slices.ContainsFunc(o.Roles, func(g agenda.RoleGrant) bool { return g.Role == role && g.Kind != "tetap" })

@@ -23,6 +23,7 @@ const (
 	NextSent      Next = "sent"      // given out for the manual route
 	NextArchive   Next = "archive"
 	NextReport    Next = "report"
+	NextMail      Next = "mail" // a report refused by the server: made anew
 )
 
 // Task is an open entry with what it waits for.
@@ -57,6 +58,11 @@ func (d *Desk) Glance(ctx context.Context) (Glance, error) {
 	if err != nil {
 		return g, err
 	}
+	mailed, err := d.Book.List(ctx, agenda.Filter{Book: agenda.Laporan, States: []agenda.State{agenda.StateReleased, agenda.StateSent}})
+	if err != nil {
+		return g, err
+	}
+	entries = append(entries, mailed...)
 	for _, e := range entries {
 		t := Task{Entry: e, Due: d.Due(e)}
 		t.Next, t.Handle = d.next(e)
@@ -84,7 +90,7 @@ func (d *Desk) Glance(ctx context.Context) (Glance, error) {
 		case t.Next == "":
 		case t.Next == NextArchive || t.Next == NextReport:
 			// Filing and reporting a kriptogram is no duty of its standard.
-			if e.Name.Book == agenda.Surat {
+			if e.Name.Book != agenda.Kriptogram {
 				g.After = append(g.After, t)
 			}
 		default:
@@ -104,8 +110,10 @@ func rank(t Task) int {
 	switch {
 	case t.Next == NextResolve:
 		return 0
-	case t.Next == NextReaddress, t.Returned:
+	case t.Next == NextReaddress, t.Next == NextMail, t.Returned:
 		return 1
+	case t.Entry.Name.Book == agenda.Laporan: // no deadline
+		return 3
 	}
 	return 2
 }
@@ -125,6 +133,9 @@ func (d *Desk) next(e agenda.Entry) (n Next, handle string) {
 	case agenda.StepRelease:
 		return NextSend, ""
 	case agenda.StepSend:
+		if e.Name.Book == agenda.Laporan {
+			return mailWaits(e), ""
+		}
 		return waits(e)
 	case agenda.StepArchive:
 		return NextArchive, ""
@@ -150,6 +161,18 @@ func waits(e agenda.Entry) (n Next, handle string) {
 		}
 	}
 	return n, handle
+}
+
+// mailWaits is what a report by e-mail waits for: nothing once it is cancelled.
+func mailWaits(e agenda.Entry) Next {
+	n, _ := waits(e)
+	switch {
+	case n == NextReaddress:
+		return NextMail
+	case n == NextDue && len(e.Copies) == 1 && e.Copies[0].State == agenda.CopyCancelled:
+		return ""
+	}
+	return n
 }
 
 // Next is what an entry waits for.

@@ -63,8 +63,12 @@ func (l Deadline) At() time.Time {
 	return l.Deadline.At
 }
 
-// Due reckons the deadline of an entry from the time of its receipt.
+// Due reckons the deadline of an entry from the time of its receipt. A report
+// has none.
 func (d *Desk) Due(e agenda.Entry) Deadline {
+	if e.Name.Book == agenda.Laporan {
+		return Deadline{}
+	}
 	received := e.Letter.Received
 	if received.IsZero() {
 		received = e.RegisteredAt

@@ -330,10 +330,18 @@ func (d *Desk) EditCorrespondent(ctx context.Context, p CorrespondentParams, rea
 	return c, rep, err
 }
 
+// CheckAddress refuses what the desk cannot write to.
+func CheckAddress(address string) error {
+	if _, err := mail.ParseAddress(address); err != nil {
+		return &Error{code: CodeAddress, Field: address, Err: err}
+	}
+	return nil
+}
+
 func (d *Desk) fillCorrespondent(ctx context.Context, c *agenda.Correspondent, p CorrespondentParams) (KeyReport, error) {
 	var rep KeyReport
-	if _, err := mail.ParseAddress(c.Address); err != nil {
-		return rep, &Error{code: CodeAddress, Field: c.Address, Err: err}
+	if err := CheckAddress(c.Address); err != nil {
+		return rep, err
 	}
 	if p.Certificate != "" {
 		cert, err := readCertificate(p.Certificate)

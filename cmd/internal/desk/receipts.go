@@ -125,7 +125,8 @@ func (d *Desk) note(ctx context.Context, who agenda.Actor, r *NotedReceipt, mess
 		return nil
 	}
 	_, err = d.Book.Resolve(ctx, who, r.Ref, agenda.Resolution{
-		To: agenda.CopyEvidenced, Basis: "file", Route: "smtp", Reason: "dsn " + r.Action, At: r.At, Evidence: r.Object,
+		Reported: d.reportedToAll,
+		To:       agenda.CopyEvidenced, Basis: "file", Route: "smtp", Reason: "dsn " + r.Action, At: r.At, Evidence: r.Object,
 	})
 	if err == nil {
 		r.Resolved, r.State = true, agenda.CopyEvidenced
@@ -295,7 +296,8 @@ func (d *Desk) Overdue(ctx context.Context, days int) ([]Overdue, error) {
 			return err
 		}
 		failed := slices.ContainsFunc(receipts, func(r agenda.Receipt) bool { return r.Ref == refs[i] && r.Failed() })
-		if failed || d.Hours.WorkingDaysBetween(c.SettledAt, now) > days {
+		// Nobody is asked to confirm a report.
+		if failed || e.Name.Book != agenda.Laporan && d.Hours.WorkingDaysBetween(c.SettledAt, now) > days {
 			all[i] = &Overdue{Entry: e, Copy: c, Failed: failed}
 		}
 		return nil

@@ -250,16 +250,8 @@ func (d *Desk) freeze(ctx context.Context, r releasable, c agenda.Copy, n *agend
 	if err != nil {
 		return agenda.FrozenCopy{}, err
 	}
-	from, err := mail.ParseAddress(d.Config.Gateway.From)
+	m, err := d.envelope(corr.Address, at)
 	if err != nil {
-		return agenda.FrozenCopy{}, err
-	}
-	to, err := mail.ParseAddress(corr.Address)
-	if err != nil {
-		return agenda.FrozenCopy{}, err
-	}
-	m := mail.Message{From: from, To: to, Subject: d.Config.Profile.Subject, Date: at}
-	if m.MessageID, err = mail.NewMessageID(d.opts.Rand, from.Domain()); err != nil {
 		return agenda.FrozenCopy{}, err
 	}
 	if r.entry.Name.Book == agenda.Kriptogram {
@@ -270,29 +262,50 @@ func (d *Desk) freeze(ctx context.Context, r releasable, c agenda.Copy, n *agend
 	if err != nil {
 		return agenda.FrozenCopy{}, err
 	}
+	o, err := d.compose(m, r.key, r.entry.Name, limit)
+	if err != nil {
+		return agenda.FrozenCopy{}, err
+	}
+	return agenda.FrozenCopy{Copy: c.Copy, MessageID: m.MessageID, Address: corr.Address, Message: o}, nil
+}
+
+// envelope begins a message from the desk.
+func (d *Desk) envelope(address string, at time.Time) (mail.Message, error) {
+	from, err := mail.ParseAddress(d.Config.Gateway.From)
+	if err != nil {
+		return mail.Message{}, err
+	}
+	to, err := mail.ParseAddress(address)
+	if err != nil {
+		return mail.Message{}, err
+	}
+	m := mail.Message{From: from, To: to, Subject: d.Config.Profile.Subject, Date: at}
+	m.MessageID, err = mail.NewMessageID(d.opts.Rand, from.Domain())
+	return m, err
+}
+
+// compose writes a message into the vault, signed when there is a key.
+func (d *Desk) compose(m mail.Message, key *crypto.Key, n agenda.Name, limit int64) (agenda.Object, error) {
 	var sign mail.Signer
-	if r.key != nil {
-		sign = func(text io.Reader) ([]byte, string, error) { return crypto.SignText(r.key, text, at) }
+	if key != nil {
+		sign = func(text io.Reader) ([]byte, string, error) { return crypto.SignText(key, text, m.Date) }
 	}
 	w, err := d.Vault.NewObject()
 	if err != nil {
-		return agenda.FrozenCopy{}, err
+		return agenda.Object{}, err
 	}
 	defer w.Abort()
 	if err := mail.Compose(w, m, sign, d.opts.Rand); err != nil {
-		return agenda.FrozenCopy{}, err
+		return agenda.Object{}, err
 	}
 	sum, size, err := w.Commit()
 	if err != nil {
-		return agenda.FrozenCopy{}, err
+		return agenda.Object{}, err
 	}
 	if limit > 0 && size > limit {
-		return agenda.FrozenCopy{}, &Error{code: CodeTooLarge, Entry: r.entry.Name, Detail: fmt.Sprintf("%d %d", size, limit)}
+		return agenda.Object{}, &Error{code: CodeTooLarge, Entry: n, Detail: fmt.Sprintf("%d %d", size, limit)}
 	}
-	return agenda.FrozenCopy{
-		Copy: c.Copy, MessageID: m.MessageID, Address: corr.Address,
-		Message: agenda.Object{SHA256: sum, Size: size, Media: mailMedia},
-	}, nil
+	return agenda.Object{SHA256: sum, Size: size, Media: mailMedia}, nil
 }
 
 func (d *Desk) kriptogramParts(ctx context.Context, m *mail.Message, r releasable, c agenda.Copy, corr agenda.Correspondent, number string) error {
@@ -379,7 +392,7 @@ func (d *Desk) Readdress(ctx context.Context, name agenda.Name, copyNo int, reas
 	if err != nil {
 		return e, err
 	}
-	if c.State != agenda.CopyRejected {
+	if c.State != agenda.CopyRejected || e.Name.Book == agenda.Laporan { // a refused report is made anew
 		return e, &Error{code: CodeState, Entry: name, Detail: string(c.State)}
 	}
 	r := releasable{dossier: dossier{entry: e}}

@@ -45,7 +45,7 @@ func (d *Desk) ReportResult(ctx context.Context, names []agenda.Name, to string)
 	var reports []Report
 	var groups [][]agenda.Entry
 	if to == "" || to == ToHead {
-		r, err := d.headReport(ctx, entries)
+		r, err := d.headReport(ctx, entries, false)
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +53,7 @@ func (d *Desk) ReportResult(ctx context.Context, names []agenda.Name, to string)
 	}
 	if to == "" || to == ToApplicant {
 		for _, group := range byApplicant(entries) {
-			r, err := d.applicantReport(ctx, group)
+			r, err := d.applicantReport(ctx, group, false)
 			if err != nil {
 				return nil, err
 			}
@@ -86,6 +86,9 @@ func (d *Desk) reportable(ctx context.Context, names []agenda.Name) ([]agenda.En
 		e, err := d.Book.Entry(ctx, n)
 		if err != nil {
 			return nil, err
+		}
+		if n.Book == agenda.Laporan {
+			return nil, &Error{code: CodeState, Entry: n, Detail: string(e.State)}
 		}
 		if !agenda.Allowed(e.Name.Book, agenda.StepReport, e.State) {
 			if e.State == agenda.StateSent {
@@ -128,7 +131,9 @@ func byApplicant(entries []agenda.Entry) [][]agenda.Entry {
 	return groups
 }
 
-func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry) (Report, error) {
+// headReport makes the sheet for the head of the office. One that is mailed
+// says of a kriptogram neither number nor addressees: it is not enciphered.
+func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry, mailed bool) (Report, error) {
 	now := d.Now()
 	s := extract.ResultSheet{
 		Reader:   d.Config.Profile.Title(ToHead),
@@ -177,10 +182,16 @@ func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry) (Report, 
 			continue
 		}
 		x := extract.ExcludedResult{Entry: e.Name.String(), Number: e.Number, Copies: copies}
+		if mailed {
+			x.Number, x.Copies = "-", []extract.ResultCopy{{Destination: countedWords(e), Sent: moment(e.SentAt, now)}}
+		}
 		if e.Signed != nil {
 			x.Signed = moment(e.Signed.At, now)
 		}
 		s.Excluded = append(s.Excluded, x)
+	}
+	if mailed && len(s.Excluded) > 0 {
+		s.Notes = append(s.Notes, "Nomor dan tujuan naskah dinas yang dikecualikan tidak dicantumkan dalam email.")
 	}
 	var reporters []string
 	for _, r := range []agenda.Role{agenda.RoleOperator, agenda.RoleSandiman} {
@@ -199,7 +210,25 @@ func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry) (Report, 
 	return Report{To: ToHead, Text: text.Bytes(), PDF: pdf.Bytes()}, nil
 }
 
-func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry) (Report, error) {
+// countedWords say to how many an entry went, without saying to whom.
+func countedWords(e agenda.Entry) string {
+	cancelled := 0
+	for _, c := range e.Copies {
+		if c.State == agenda.CopyCancelled {
+			cancelled++
+		}
+	}
+	words := fmt.Sprintf("%d tujuan", len(e.Copies))
+	if cancelled > 0 {
+		words += fmt.Sprintf(" (%d dibatalkan)", cancelled)
+	}
+	return words
+}
+
+// applicantReport makes the half-sheet for an applicant. One that is mailed
+// never names the addressees of a kriptogram, whatever the office lets its
+// counter say.
+func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry, mailed bool) (Report, error) {
 	now := d.Now()
 	n := extract.Notice{
 		Applicant: entries[0].Letter.Applicant,
@@ -214,7 +243,7 @@ func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry) (Rep
 		if !e.SentAt.IsZero() {
 			item.SentAt = extract.DateTime(e.SentAt)
 		}
-		if e.Name.Book == agenda.Surat || d.Config.Profile.ApplicantSeesAddressees {
+		if e.Name.Book == agenda.Surat || d.Config.Profile.ApplicantSeesAddressees && !mailed {
 			for _, c := range e.Copies {
 				nc := extract.NoticeCopy{Destination: c.Handle, Remark: remark(c)}
 				if c.Correspondent != 0 {

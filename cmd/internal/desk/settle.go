@@ -52,7 +52,7 @@ func (d *Desk) Settle(ctx context.Context, p SettleParams) (agenda.Entry, error)
 	if err != nil {
 		return e, err
 	}
-	r := agenda.Resolution{To: p.To, Reason: p.Reason, At: p.At, Basis: "claim"}
+	r := agenda.Resolution{To: p.To, Reason: p.Reason, At: p.At, Basis: "claim", Reported: d.reportedToAll}
 	if c.State == agenda.CopyHanded || p.To == agenda.CopyHanded {
 		r.Route = "manual"
 	}
@@ -99,7 +99,7 @@ func settled(e agenda.Entry, p SettleParams) (agenda.Copy, error) {
 func (d *Desk) decides(ctx context.Context, e agenda.Entry, c agenda.Copy, p SettleParams) (agenda.Actor, error) {
 	again := c.State == agenda.CopyDoubt && p.To == agenda.CopyReady
 	if !again || e.Letter.Class == agenda.ClassBiasa || e.Letter.Class == agenda.ClassTerbatas {
-		return d.ActingOr(ctx, Clerk(e.Name.Book))
+		return d.ActingOr(ctx, clerks(e.Name.Book)...)
 	}
 	head, err := d.holder(ctx, agenda.RoleKepalaSeksi)
 	if err != nil {
@@ -226,7 +226,7 @@ func (d *Desk) Manual(ctx context.Context, p ManualParams) (agenda.Entry, []stri
 			return e, nil, err
 		}
 	}
-	who, err := d.ActingOr(ctx, Clerk(e.Name.Book))
+	who, err := d.ActingOr(ctx, clerks(e.Name.Book)...)
 	if err != nil {
 		return e, nil, err
 	}

@@ -30,6 +30,7 @@ type Entry struct {
 	DueAt          *string `json:"due_at"`
 	ReleasedAt     *string `json:"released_at"`
 	SentAt         *string `json:"sent_at"`
+	Reader         *string `json:"reader,omitempty"` // of book laporan
 	Copies         []Copy  `json:"copies"`
 }
 
@@ -73,6 +74,9 @@ func EntryOf(e agenda.Entry, due time.Time, masked bool) Entry {
 	}
 	if !masked {
 		out.Subject = &e.Letter.Subject
+	}
+	if e.Mailed != nil {
+		out.Reader = &e.Mailed.Reader
 	}
 	for _, c := range e.Copies {
 		out.Copies = append(out.Copies, Copy{
