@@ -75,6 +75,21 @@ func child(step string) error {
 		_, err = d.Archive(ctx, name, "")
 	case "report":
 		_, err = d.ReportResult(ctx, []agenda.Name{name}, "")
+	case "mail":
+		var plan MailPlan
+		plan, err = d.MailReports(ctx, MailParams{Names: []agenda.Name{name}, To: ToApplicant, Secrets: right})
+		var leaving []agenda.Name
+		for _, r := range plan.New {
+			leaving = append(leaving, r.Name)
+		}
+		for _, b := range plan.Before {
+			leaving = append(leaving, b.Entry.Name)
+		}
+		if err == nil {
+			var res SendResult
+			res, err = d.Send(ctx, SendParams{Names: leaving, Secrets: right})
+			err = errors.Join(err, res.Down)
+		}
 	case "open":
 		_, err = Receive(ctx, nil, ReceiveParams{
 			Source: os.Getenv(childFile), KeyFile: os.Getenv(childFile) + ".key", Out: filepath.Join(os.Getenv(childDesk), "naskah"), Secrets: right,
@@ -322,6 +337,42 @@ func TestCrashReport(t *testing.T) {
 			t.Errorf("state %s (%v)", e.State, again)
 		}
 	})
+}
+
+// A crash never leaves a report accepted and not recorded, and the next run
+// never mails a second one.
+func TestCrashMail(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{}).withReaders()
+	n := f.filed("jateng")
+	seen := map[string]int{}
+	sweep(t, stage{f: f, step: "mail", entry: n}, func(t *testing.T, f *office, again error) {
+		list, err := f.Book.List(t.Context(), agenda.Filter{Book: agenda.Laporan})
+		if err != nil || len(list) != 1 {
+			t.Errorf("%d reports (%v, %v), want L1 alone", len(list), err, again)
+			return
+		}
+		c := list[0].Copies[0]
+		at := 0
+		for _, m := range f.gateway.Messages() {
+			if id, _, _ := strings.Cut(c.MessageID, "@"); m.EnvelopeID == id {
+				at++
+			}
+		}
+		e := f.entry(n)
+		switch {
+		case at > 1:
+			t.Errorf("the server took it %d times", at)
+		case c.State == agenda.CopyAccepted && (at != 1 || len(e.Reports) != 1 || e.Reports[0].By != list[0].ID):
+			t.Errorf("accepted: %d at the server, reports %+v", at, e.Reports)
+		case c.State != agenda.CopyAccepted && c.State != agenda.CopyDoubt, c.State == agenda.CopyDoubt && len(e.Reports) != 0:
+			t.Errorf("copy %s, reports %+v (%v)", c.State, e.Reports, again)
+		}
+		seen[string(c.State)]++
+	})
+	if seen["accepted"] == 0 || seen["doubt"] == 0 {
+		t.Errorf("states seen: %v", seen)
+	}
 }
 
 func TestCrashAttach(t *testing.T) {
