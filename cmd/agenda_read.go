@@ -164,6 +164,10 @@ func (a *app) stateWords(e agenda.Entry) string {
 			word = a.cat.CopyState(string(c.State))
 		case agenda.CopyAccepted, agenda.CopyEvidenced:
 			sent++
+		case agenda.CopyCancelled:
+			if len(e.Copies) == 1 { // nothing is left to be sent
+				word = a.cat.CopyState(string(c.State))
+			}
 		}
 	}
 	if sent > 0 {

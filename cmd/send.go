@@ -266,6 +266,9 @@ func (a *app) showPlan(p desk.Plan) {
 			for _, s := range e.Attachments {
 				size += s.Object.Size
 			}
+			if e.Mailed != nil {
+				size = e.Copies[0].Size
+			}
 			switch {
 			case len(e.Attachments) > 0:
 				pages = a.pagesOf(e)
