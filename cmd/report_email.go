@@ -93,27 +93,30 @@ func (a *app) showMail(p desk.MailPlan) {
 
 // tellMailed tells of a report that is not made again.
 func (a *app) tellMailed(b desk.MailedBefore) error {
-	copy := b.Entry.Copies[0]
+	c := b.Entry.Copies[0]
 	if !a.flags.json {
-		word := a.cat.CopyState(string(copy.State))
-		if !copy.SettledAt.IsZero() {
-			word += ", " + a.cat.DateTime(copy.SettledAt)
+		word := a.cat.CopyState(string(c.State))
+		if !c.SettledAt.IsZero() {
+			word += ", " + a.cat.DateTime(c.SettledAt)
 		}
 		a.say("report.email_before", "entry", b.Entry.Name, "names", ranges(b.Entries, a.thisYear()), "state", word)
 		return nil
 	}
 	v := reportOf(desk.Report{To: b.Entry.Mailed.Reader, Applicant: b.Entry.Letter.Applicant, Entries: b.Entries}, "")
-	v.Mailed, v.Address, v.State, v.Before = render.Text(b.Entry.Name.Long()), &copy.Address, render.Text(string(copy.State)), true
+	v.Mailed, v.Address, v.State, v.Before = render.Text(b.Entry.Name.Long()), &c.Address, render.Text(string(c.State)), true
 	return render.WriteJSON(a.term.Out(), v)
 }
 
 // noAddress is the refusal of a report whose reader has no address.
-func noAddress(r desk.Report) error {
-	names := commas(r.Entries)
-	if r.To == desk.ToHead {
-		return &detailed{desk.Refusal(desk.CodeNoHeadAddress), []any{"names", names}}
+func noAddress(r desk.Unmailable) error {
+	args := []any{"names", commas(r.Entries), "name", r.Applicant, "handle", r.Handle}
+	switch {
+	case r.To == desk.ToHead:
+		return &detailed{desk.Refusal(desk.CodeNoHeadAddress), args}
+	case r.Handle == "":
+		args = append(args, "want", "unknown")
 	}
-	return &detailed{desk.Refusal(desk.CodeNoAddress), []any{"names", names, "name", r.Applicant}}
+	return &detailed{desk.Refusal(desk.CodeNoAddress), args}
 }
 
 type mailedView struct {

@@ -35,7 +35,15 @@ type MailParams struct {
 type MailPlan struct {
 	New    []MailedReport // to be sent, or released by this run
 	Before []MailedBefore // on their way or delivered since an earlier run
-	Paper  []Report       // whose reader has no address: only the words of whom and what
+	Paper  []Unmailable
+}
+
+// Unmailable is a report whose reader has no address.
+type Unmailable struct {
+	To        string
+	Applicant string
+	Handle    string // of the applicant; "": entered under no name
+	Entries   []agenda.Name
 }
 
 // MailedReport is a report by e-mail.
@@ -122,7 +130,7 @@ func (d *Desk) planMail(ctx context.Context, to string, entries []agenda.Entry, 
 		}
 		if len(fresh) > 0 {
 			report := func() (Report, error) { return d.headReport(ctx, fresh, true) }
-			if err := plan.add(ToHead, "", d.Config.Profile.HeadAddress, fresh, report); err != nil {
+			if err := plan.add(Unmailable{To: ToHead}, d.Config.Profile.HeadAddress, fresh, report); err != nil {
 				return err
 			}
 		}
@@ -139,36 +147,34 @@ func (d *Desk) planMail(ctx context.Context, to string, entries []agenda.Entry, 
 		return err
 	}
 	for _, group := range byApplicant(fresh) {
-		unit := group[0].Letter.Applicant
-		address := ""
+		whose, address := Unmailable{To: ToApplicant, Applicant: group[0].Letter.Applicant}, ""
 		for _, a := range applicants {
-			if !a.Ended && a.Unit == unit && a.Email != "" {
-				address = a.Email
+			if !a.Ended && a.Unit == whose.Applicant && address == "" {
+				whose.Handle, address = a.Handle, a.Email
 			}
 		}
 		report := func() (Report, error) { return d.applicantReport(ctx, group, true) }
-		if err := plan.add(ToApplicant, unit, address, group, report); err != nil {
+		if err := plan.add(whose, address, group, report); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *MailPlan) add(to, unit, address string, entries []agenda.Entry, report func() (Report, error)) error {
+func (p *MailPlan) add(whose Unmailable, address string, entries []agenda.Entry, report func() (Report, error)) error {
 	var ids []int64
-	var names []agenda.Name
 	for _, e := range entries {
-		ids, names = append(ids, e.ID), append(names, e.Name)
+		ids, whose.Entries = append(ids, e.ID), append(whose.Entries, e.Name)
 	}
 	if address == "" {
-		p.Paper = append(p.Paper, Report{To: to, Applicant: unit, Entries: names})
+		p.Paper = append(p.Paper, whose)
 		return nil
 	}
 	if err := CheckAddress(address); err != nil {
 		return err
 	}
 	r, err := report()
-	r.Entries = names
+	r.Entries = whose.Entries
 	p.New = append(p.New, MailedReport{Report: r, Address: address, ids: ids})
 	return err
 }

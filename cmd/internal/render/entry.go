@@ -16,7 +16,7 @@ type Entry struct {
 	Number         *string `json:"number"` // null before release and in book surat
 	State          string  `json:"state"`
 	Draft          int     `json:"draft"`
-	Subject        *string `json:"subject"` // null when masked
+	Subject        *string `json:"subject"` // null when masked, and of a report
 	Classification string  `json:"classification"`
 	Urgency        string  `json:"urgency"`
 	Applicant      string  `json:"applicant"`
@@ -72,7 +72,7 @@ func EntryOf(e agenda.Entry, due time.Time, masked bool) Entry {
 		SentAt:         Instant(e.SentAt),
 		Copies:         make([]Copy, 0, len(e.Copies)),
 	}
-	if !masked {
+	if !masked && e.Mailed == nil { // a report has none
 		out.Subject = &e.Letter.Subject
 	}
 	if e.Mailed != nil {
