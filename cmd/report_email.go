@@ -109,7 +109,7 @@ func (a *app) tellMailed(b desk.MailedBefore) error {
 
 // noAddress is the refusal of a report whose reader has no address.
 func noAddress(r desk.Unmailable) error {
-	args := []any{"names", commas(r.Entries), "name", r.Applicant, "handle", r.Handle}
+	args := []any{"entry", commas(r.Entries), "name", r.Applicant, "handle", r.Handle}
 	switch {
 	case r.To == desk.ToHead:
 		return &detailed{desk.Refusal(desk.CodeNoHeadAddress), args}
