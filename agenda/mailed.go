@@ -48,7 +48,8 @@ func (b *Book) NextMailed(ctx context.Context) (Name, error) {
 // more is agenda.number_taken. A report that the server certainly refused is
 // cancelled for the one that takes its place, with the reason; any other one
 // under way or delivered for the same entry and reader is
-// agenda.already_mailed, so that no sheet leaves twice.
+// agenda.already_mailed, so that no sheet leaves twice; but one of which a
+// delivery notice says that it failed stands in no way.
 func (b *Book) Mail(ctx context.Context, a Actor, year int, all []Mailing, reason string) ([]int64, error) {
 	var ids []int64
 	err := b.update(ctx, a, func(u *update) error {
@@ -132,9 +133,10 @@ func (m Mailing) check() error {
 }
 
 // selectMailed finds what stands for an entry and a reader: not voided, not
-// cancelled.
+// cancelled, and no notice came back that says it did not arrive.
 const selectMailed = `SELECT e.id, e.year, e.serial, c.state FROM mailed m JOIN entry e ON e.id=m.report JOIN copy c ON c.entry=e.id
- WHERE m.entry=$1 AND m.reader=$2 AND e.state<>'void' AND c.state<>'cancelled' ORDER BY e.id DESC LIMIT 1`
+ WHERE m.entry=$1 AND m.reader=$2 AND e.state<>'void' AND c.state<>'cancelled'
+ AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.entry=e.id AND r.kind='dsn' AND r.action='failed') ORDER BY e.id DESC LIMIT 1`
 
 func scanMailed(row *sql.Row) (id int64, n Name, s CopyState, err error) {
 	n.Book = Laporan

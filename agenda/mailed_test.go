@@ -208,6 +208,25 @@ func TestNoSheetIsMailedTwice(t *testing.T) {
 	third := b.mail(mailingOf(3, "kepala-dinas", one.ID))[0]
 	b.must(b.Void(ctx, operator, third.ID, third.Last, "salah", "nota"))
 	b.mail(mailingOf(4, "kepala-dinas", one.ID))
+
+	// A notice that the accepted one came back makes room as well.
+	notice := func(action string) {
+		t.Helper()
+		_, err := b.NoteReceipt(ctx, operator, Receipt{
+			Ref: CopyRef{second.ID, 1}, Kind: ReceiptDSN, Action: action, Matched: MatchedEnvelope, Object: data(action),
+		})
+		b.must(err)
+	}
+	notice("delayed")
+	if err := again(5); !errors.Is(err, ErrAlreadyMailed) {
+		t.Errorf("delayed: %v", err)
+	}
+	notice("failed")
+	fifth := b.mail(mailingOf(5, "kepala-dinas", two.ID))[0]
+	b.deliverReport(fifth, CopyAccepted)
+	if got := b.entry(two.ID); len(got.Reports) != 2 || got.Reports[1].By != fifth.ID {
+		t.Errorf("reports %+v", got.Reports)
+	}
 	b.clean()
 }
 

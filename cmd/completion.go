@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,7 @@ func (a *app) completedCommands() map[string]completer {
 	}
 	all := map[string]completer{}
 	for path, states := range entries {
-		all[path] = a.completeEntries(states)
+		all[path] = a.completeEntries(states, slices.Contains([]string{"agenda show", "agenda void", "send", "archive"}, path))
 	}
 	for _, path := range []string{"correspondent edit", "correspondent show", "correspondent confirm", "correspondent check"} {
 		all[path] = completeCorrespondents
@@ -48,7 +49,7 @@ func (a *app) completedFlags() map[string]completer {
 	}
 	return map[string]completer{
 		"to": completeCorrespondents, "cc": completeCorrespondents, "applicant": completeApplicants, "as": completeOfficers,
-		"person": completeOfficers, "like": a.completeEntries(nil), "refers": a.completeEntries(nil), "retracts": a.completeEntries(nil),
+		"person": completeOfficers, "like": a.completeEntries(nil, false), "refers": a.completeEntries(nil, false), "retracts": a.completeEntries(nil, false),
 		"class":   words(string(agenda.ClassBiasa), string(agenda.ClassTerbatas), string(agenda.ClassRahasia), string(agenda.ClassSangatRahasia)),
 		"urgency": words(string(agenda.UrgencyBiasa), string(agenda.UrgencySegera), string(agenda.UrgencySangatSegera)),
 		"book":    words(string(agenda.Kriptogram), string(agenda.Surat)),
@@ -132,16 +133,21 @@ func (a *app) offer(of completer, filesAfter bool) cobra.CompletionFunc {
 
 var errNoWords = errors.New("nothing to offer")
 
-// completeEntries offers the newest entries in one of the states, with the applicant and the state; never a subject.
-func (a *app) completeEntries(states []agenda.State) completer {
+// completeEntries offers the newest entries in one of the states, with the applicant and the state; never a subject. mailed offers
+// reports by e-mail too.
+func (a *app) completeEntries(states []agenda.State, mailed bool) completer {
 	return func(ctx context.Context, d *desk.Desk) ([]cobra.Completion, error) {
 		if d == nil {
 			return nil, errNoWords
 		}
-		list, err := d.Book.List(ctx, agenda.Filter{States: states, Newest: true, Limit: maxCompleted})
+		list, err := d.Book.List(ctx, agenda.Filter{States: states, Newest: true, Limit: maxCompleted, Mailed: mailed})
 		var words []cobra.Completion
 		for _, e := range list {
-			words = append(words, cobra.CompletionWithDesc(a.entryName(e.Name), e.Letter.Applicant+", "+a.cat.State(string(e.State))))
+			who, state := e.Letter.Applicant, a.cat.State(string(e.State))
+			if e.Mailed != nil {
+				who, state = e.Copies[0].Handle, a.stateWords(e)
+			}
+			words = append(words, cobra.CompletionWithDesc(a.entryName(e.Name), who+", "+state))
 		}
 		return words, err
 	}
