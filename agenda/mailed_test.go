@@ -318,3 +318,29 @@ func TestApplicantHasAnAddress(t *testing.T) {
 	}
 	b.clean()
 }
+
+func TestGapAmongReportsIsFound(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	e := b.at(Surat, StateArchived)
+	b.mail(mailingOf(1, "kepala-dinas", e.ID), mailingOf(2, "pemohon", e.ID))
+	b.sql("DELETE FROM entry WHERE book='laporan' AND serial=1")
+	r, err := b.Verify(t.Context(), nil)
+	b.must(err)
+	kinds := map[string]bool{}
+	for _, p := range r.Problems {
+		kinds[p.Kind] = true
+	}
+	if !kinds["gap"] || !kinds["index"] {
+		t.Errorf("problems %+v", r.Problems)
+	}
+	other, err := Open(t.Context(), b.path, Options{Now: b.clock.Now, ReadOnly: true})
+	if !errors.Is(err, ErrTampered) {
+		t.Errorf("opened: %v", err)
+	}
+	if other != nil {
+		b.must(other.Close())
+	}
+	b.must(b.Rebuild(t.Context()))
+	b.clean()
+}

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -85,7 +86,17 @@ func TestMailedReportsKeepTheSecrets(t *testing.T) {
 	}
 	f := newOffice(t, loopback.Options{}).withReaders()
 	f.Config.Profile.ApplicantSeesAddressees = true // at the counter; not in a mail
-	k, s := f.signed("jateng", "batang"), f.filed("batang")
+	ctx := t.Context()
+	k, s := f.add(agenda.Letter{
+		Class: agenda.ClassRahasia, Urgency: agenda.UrgencySegera, Applicant: "umum", Request: "045/112",
+		Number: "800/987654", Date: "2026-11-17", Origin: "Sekretariat Pribadi", Subject: "Rencana pengamanan kunjungan",
+		To: []string{"jateng", "batang"}, Pages: 3, Enclosures: "denah lokasi", ArchiveClass: "KP.0734", Place: "brankas",
+		Note: "tunggu kabar", Excluded: true,
+	}), f.filed("batang")
+	_, err := f.Encrypt(ctx, EncryptParams{Name: k, Documents: []string{f.file("surat.pdf", plainLetter)}, Secrets: right})
+	f.check(err)
+	_, err = f.Sign(ctx, SignParams{Name: k, Secrets: right})
+	f.check(err)
 	f.send(k)
 	before := len(f.gateway.Messages())
 	if plan := f.mail(k, s); len(plan.New) != 2 || len(plan.Before)+len(plan.Paper) != 0 {
@@ -97,7 +108,11 @@ func TestMailedReportsKeepTheSecrets(t *testing.T) {
 		t.Fatalf("%d mails", len(mails))
 	}
 	e := f.entry(k)
-	secret := []string{e.Letter.Subject, e.Letter.Number, "Provinsi", "Jawa", "Tengah", "jateng", "Rencana", "pengamanan", "kunjungan", "RAHASIA", "SEGERA"}
+	l := e.Letter
+	secret := []string{l.Number, l.Date, "17 November", l.ArchiveClass, "Provinsi", "Jawa", "Tengah", "jateng", string(l.Class), string(l.Urgency)}
+	for _, text := range []string{l.Origin, l.Subject, l.Enclosures, l.Place, l.Note} {
+		secret = append(secret, strings.Fields(text)...)
+	}
 	for _, c := range e.Copies {
 		secret = append(secret, c.Address, c.MessageID)
 	}
@@ -133,6 +148,33 @@ func TestMailedReportsKeepTheSecrets(t *testing.T) {
 		if e := f.entry(n); len(e.Reports) != 2 {
 			t.Errorf("%s has %d reports", n, len(e.Reports))
 		}
+	}
+	f.audited()
+}
+
+// Who cannot unlock the key, or says no, makes no report and uses no name.
+func TestReportThatIsNotMade(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{}).withReaders()
+	n := f.filed("jateng")
+	clear(f.unlocked)
+	declined := errors.New("declined")
+	for name, p := range map[string]MailParams{
+		"passphrase": {Secrets: secrets{"salah", right.password}},
+		"declined":   {Secrets: right, Confirm: func(MailPlan) error { return declined }},
+		"dry run":    {Secrets: right, DryRun: true},
+	} {
+		p.Names = []agenda.Name{n}
+		plan, err := f.MailReports(t.Context(), p)
+		if (err == nil) != p.DryRun || len(plan.New) != 2 || plan.New[1].Name != report(2) {
+			t.Errorf("%s: %v, plan %+v", name, err, plan)
+		}
+	}
+	if list, err := f.Book.List(t.Context(), agenda.Filter{Book: agenda.Laporan}); err != nil || len(list) != 0 {
+		t.Errorf("%d reports (%v)", len(list), err)
+	}
+	if plan := f.mail(n); len(plan.New) != 2 || plan.New[0].Name != report(1) {
+		t.Errorf("plan %+v", plan)
 	}
 	f.audited()
 }
