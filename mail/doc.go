@@ -6,7 +6,9 @@
 // from CRLF or LF storage. [Connect] opens a submission session (RFC 5321,
 // RFC 6409) and [Session.Transmit] delivers one message to one recipient and
 // says which of four things is known afterwards: accepted, rejected, deferred
-// or doubt. [AppendMbox] and [CheckMbox] keep the archive box.
+// or doubt. [EachInMailbox] reads a mailbox of an IMAP server and changes
+// nothing there; [ParseNotices] says what a message means for one that we sent.
+// [AppendMbox] and [CheckMbox] keep the archive box.
 //
 // Invariants:
 //
