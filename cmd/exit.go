@@ -76,6 +76,11 @@ var statusOfCode = map[string]int{
 	"desk.import":           exitUsage,
 	"desk.key_medium":       exitKey,
 	"desk.no_address":       exitUsage,
+	"desk.mailbox":          exitDeferred,
+	"desk.mailbox_address":  exitUsage,
+	"desk.mailbox_login":    exitRefused,
+	"desk.mailbox_refused":  exitRefused,
+	"desk.mailbox_tls":      exitRefused,
 	"desk.no_certificate":   exitKey,
 	"desk.no_head_address":  exitUsage,
 	"desk.no_key":           exitKey,
@@ -173,7 +178,7 @@ func retryOf(code string) string {
 		return "ask"
 	}
 	switch code {
-	case "agenda.clock_ahead", "agenda.clock_behind", "mail.auth", "mail.tls", "mail.no_starttls", "vault.fatal":
+	case "agenda.clock_ahead", "agenda.clock_behind", "desk.mailbox_login", "desk.mailbox_tls", "mail.auth", "mail.tls", "mail.no_starttls", "vault.fatal":
 		return "ask"
 	}
 	return "no"

@@ -239,7 +239,7 @@ type receiptJSON struct {
 
 // receipts notes what came back about what was sent.
 func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) error {
-	res, err := d.Receipts(ctx, desk.ReceiptParams{Sources: sources, DryRun: a.flags.dryRun})
+	res, err := d.Receipts(ctx, desk.ReceiptParams{Sources: sources, DryRun: a.flags.dryRun, Secrets: a.secrets()})
 	for _, r := range res.Receipts {
 		if a.flags.json {
 			if err := render.WriteJSON(a.term.Out(), receiptJSON{

@@ -101,6 +101,9 @@ type Gateway struct {
 	Connections   int    `mapstructure:"connections"`    // at most, side by side; 0: 4
 	PerMinute     int    `mapstructure:"per_minute"`     // messages a minute over all connections; 0: no limit
 	PerConnection int    `mapstructure:"per_connection"` // messages over one connection; 0: no limit
+	// IMAPCA and IMAPPins take the place of CA and Pins where the mailbox is on a server with another certificate.
+	IMAPCA   string   `mapstructure:"imap_ca"`
+	IMAPPins []string `mapstructure:"imap_pins"`
 }
 
 // Group is a named list of correspondents (handles).
@@ -121,6 +124,17 @@ func (g Gateway) EHLOName() string {
 		return g.EHLO
 	}
 	return g.MailDomain()
+}
+
+// Mailbox is the gateway as the server of our mailbox: the same account, its own authority and pins if it has any.
+func (g Gateway) Mailbox() Gateway {
+	if g.IMAPCA != "" {
+		g.CA = g.IMAPCA
+	}
+	if len(g.IMAPPins) > 0 {
+		g.Pins = g.IMAPPins
+	}
+	return g
 }
 
 // PinDigests returns the pins as digests; Parse has checked their form.
@@ -374,11 +388,14 @@ func (g Gateway) validate(k *checker) {
 		k.fail("gateway.ehlo", "is not a host name")
 	}
 	k.line("gateway.ehlo", g.EHLO)
-	for i, pin := range g.Pins {
-		if raw, err := hex.DecodeString(pin); err != nil || len(raw) != 32 || pin != strings.ToLower(pin) {
-			k.fail(at("gateway.pins", i), "must be 64 lower-case hexadecimal digits")
+	for key, pins := range map[string][]string{"gateway.pins": g.Pins, "gateway.imap_pins": g.IMAPPins} {
+		for i, pin := range pins {
+			if raw, err := hex.DecodeString(pin); err != nil || len(raw) != 32 || pin != strings.ToLower(pin) {
+				k.fail(at(key, i), "must be 64 lower-case hexadecimal digits")
+			}
 		}
 	}
+	k.line("gateway.imap_ca", g.IMAPCA)
 	for i, s := range g.PasswordCommand {
 		if s == "" || strings.ContainsRune(s, 0) {
 			k.fail(at("gateway.password_command", i), "is empty")

@@ -26,7 +26,7 @@ func TestDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := gateway
-	want.From, want.Pins, want.PasswordCommand = from, []string{}, []string{}
+	want.From, want.Pins, want.PasswordCommand, want.IMAPPins = from, []string{}, []string{}, []string{}
 	if !reflect.DeepEqual(c.Gateway, want) {
 		t.Errorf("gateway %+v, want %+v", c.Gateway, want)
 	}

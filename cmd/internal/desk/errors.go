@@ -81,6 +81,11 @@ const (
 	CodeSignature      = "desk.signature"        // a signature that is not good
 	CodeNotGood        = "desk.not_good"         // a received message is not good
 	CodeGateway        = "desk.gateway"          // the gateway cannot be reached or is not configured
+	CodeMailbox        = "desk.mailbox"          // the mailbox server does not answer, or not as it should
+	CodeMailboxAddress = "desk.mailbox_address"  // not the address of a mailbox
+	CodeMailboxLogin   = "desk.mailbox_login"    // the mailbox server refused account or password
+	CodeMailboxRefused = "desk.mailbox_refused"  // the mailbox server does not open the mailbox
+	CodeMailboxTLS     = "desk.mailbox_tls"      // no protected connection to the mailbox server
 	CodeFingerprint    = "desk.fingerprint"      // typed groups differ
 	CodeSameKeyID      = "desk.same_key_id"      // two encryption keys with one 64-bit id
 	CodeInsideDesk     = "desk.inside_desk"      // a private key may not be written inside the desk

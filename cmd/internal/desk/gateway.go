@@ -42,17 +42,26 @@ func (d *Desk) gateway(s Secrets) (mail.Gateway, error) {
 	if c.Username != "" {
 		g.Password = func(ctx context.Context) (string, error) { return d.password(ctx, s) }
 	}
-	if c.CA != "" {
-		pem, err := readLimited(config.Resolve(d.Dir, c.CA), maxTextFile)
-		if err != nil {
-			return g, &Error{code: CodeGateway, Field: "gateway.ca", Err: err}
-		}
-		g.RootCAs = x509.NewCertPool()
-		if !g.RootCAs.AppendCertsFromPEM(pem) {
-			return g, &Error{code: CodeGateway, Field: "gateway.ca"}
-		}
+	var err error
+	g.RootCAs, err = d.authorities("gateway.ca", c.CA)
+	return g, err
+}
+
+// authorities reads the certificates of a setting; an empty path means those
+// of the system.
+func (d *Desk) authorities(key, path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
 	}
-	return g, nil
+	pem, err := readLimited(config.Resolve(d.Dir, path), maxTextFile)
+	if err != nil {
+		return nil, &Error{code: CodeGateway, Field: key, Err: err}
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, &Error{code: CodeGateway, Field: key}
+	}
+	return pool, nil
 }
 
 // clientCertificate reads our certificate for the gateway. A key that others

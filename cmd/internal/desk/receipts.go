@@ -17,8 +17,9 @@ import (
 
 // ReceiptParams say where notices are read from. Nothing is changed there.
 type ReceiptParams struct {
-	Sources []string // .eml files, mbox files, Maildirs, folders of .eml files
+	Sources []string // .eml files, mbox files, Maildirs, folders of .eml files, mailboxes (imaps://user@host/INBOX)
 	DryRun  bool     // match only
+	Secrets Secrets  // for the password of a mailbox
 }
 
 // NotedReceipt is a notice that was matched to a copy.
@@ -69,7 +70,13 @@ func (d *Desk) Receipts(ctx context.Context, p ReceiptParams) (ReceiptResult, er
 	}
 	m := matcher{d: d, units: map[int64]string{}}
 	for _, source := range p.Sources {
-		err := eachMessage(source, func(path string, message []byte) error {
+		each := eachMessage
+		if isMailbox(source) {
+			each = func(source string, fn func(string, []byte) error) error {
+				return d.eachInMailbox(ctx, source, p.Secrets, fn)
+			}
+		}
+		err := each(source, func(path string, message []byte) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
