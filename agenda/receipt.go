@@ -175,17 +175,39 @@ func (b *Book) Numbered(ctx context.Context, number string) ([]int64, error) {
 	return b.ids(ctx, "SELECT id FROM entry WHERE book='kriptogram' AND number=$1 ORDER BY id DESC", number)
 }
 
-// Unconfirmed lists the copies that left before an instant and of which
+// Outstanding is a copy that left and of which nothing says that it arrived.
+type Outstanding struct {
+	Ref       CopyRef
+	Book      BookName
+	SettledAt time.Time
+	Failed    bool // a notice says that it did not arrive
+}
+
+// Unconfirmed lists the copies that left in [after, before) and of which
 // nothing says yet that they arrived, oldest first.
-func (b *Book) Unconfirmed(ctx context.Context, before time.Time) ([]CopyRef, error) {
-	var out []CopyRef
+func (b *Book) Unconfirmed(ctx context.Context, after, before time.Time) ([]Outstanding, error) {
+	var out []Outstanding
 	err := b.view(ctx, func(q querier) error {
-		var err error
-		out, err = readRefs(ctx, q, `SELECT c.entry, c.copy FROM copy c WHERE c.state IN ('accepted', 'evidenced') AND c.settled_at<$1
+		rows, err := q.QueryContext(ctx, `SELECT c.entry, c.copy, e.book, c.settled_at,
+ EXISTS (SELECT 1 FROM receipt r WHERE r.entry=c.entry AND r.copy=c.copy AND r.kind='dsn' AND r.action='failed')
+ FROM copy c JOIN entry e ON e.id=c.entry WHERE c.state IN ('accepted', 'evidenced') AND c.settled_at>=$1 AND c.settled_at<$2
  AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.entry=c.entry AND r.copy=c.copy
  AND (r.action='delivered' OR r.kind='reply' OR (r.kind='mdn' AND r.action NOT IN ('failed', 'deleted'))))
- ORDER BY c.settled_at, c.entry, c.copy`, formatStamp(before))
-		return err
+ ORDER BY c.settled_at, c.entry, c.copy`, formatStamp(after), formatStamp(before))
+		if err != nil {
+			return storage(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var o Outstanding
+			var at string
+			if err := rows.Scan(&o.Ref.Entry, &o.Ref.Copy, &o.Book, &at, &o.Failed); err != nil {
+				return storage(err)
+			}
+			o.SettledAt = stampOf(at)
+			out = append(out, o)
+		}
+		return storage(rows.Err())
 	})
 	return out, err
 }

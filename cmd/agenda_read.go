@@ -260,8 +260,12 @@ func (a *app) showEntry(ctx context.Context, d *desk.Desk, n agenda.Name, show, 
 			return err
 		}
 	}
-	return a.result(a.viewOf(d, e, events, hide), func(w io.Writer) {
-		a.printEntry(w, d, e, hide)
+	receipts, err := d.Book.Receipts(ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	return a.result(a.viewOf(d, e, events, receipts, hide), func(w io.Writer) {
+		a.printEntry(w, d, e, receipts, hide)
 		if history {
 			a.printHistory(w, events, hide)
 		}
@@ -269,11 +273,12 @@ func (a *app) showEntry(ctx context.Context, d *desk.Desk, n agenda.Name, show, 
 }
 
 // viewOf is the JSON form of a whole entry.
-func (a *app) viewOf(d *desk.Desk, e agenda.Entry, events []agenda.Event, hide bool) entryView {
+func (a *app) viewOf(d *desk.Desk, e agenda.Entry, events []agenda.Event, receipts []agenda.Receipt, hide bool) entryView {
 	v := entryView{
 		Entry: render.EntryOf(e, d.Due(e).At(), hide), Attachments: []attachmentView{}, Orders: []orderView{},
 		Next: render.Text(string(d.Next(e))),
 	}
+	v.WithReceipts(receipts)
 	for _, s := range e.Attachments {
 		v.Attachments = append(v.Attachments, attachmentView{s.Object.SHA256.String(), s.Object.Size, s.Pages})
 	}
@@ -296,7 +301,7 @@ func (a *app) viewOf(d *desk.Desk, e agenda.Entry, events []agenda.Event, hide b
 }
 
 // printEntry writes an entry as a form: a field a line, then the addressees.
-func (a *app) printEntry(w io.Writer, d *desk.Desk, e agenda.Entry, hide bool) {
+func (a *app) printEntry(w io.Writer, d *desk.Desk, e agenda.Entry, receipts []agenda.Receipt, hide bool) {
 	l := e.Letter
 	var t form
 	row := func(id, value string) {
@@ -375,8 +380,26 @@ func (a *app) printEntry(w io.Writer, d *desk.Desk, e agenda.Entry, hide bool) {
 		copies.Add(fmt.Sprint(c.Copy), kind, c.Handle, state, when)
 	}
 	_, _ = copies.WriteTo(w)
+	a.printReceipts(w, e, receipts)
 	if next := d.Next(e); next != "" {
 		a.say("next."+string(next), "entry", a.entryName(e.Name), "handle", a.cat.Text("default.handle"))
+	}
+}
+
+// printReceipts writes what came back about each copy that the server took; taken and received stay two things.
+func (a *app) printReceipts(w io.Writer, e agenda.Entry, receipts []agenda.Receipt) {
+	for _, c := range e.Copies {
+		if c.State != agenda.CopyAccepted && c.State != agenda.CopyEvidenced {
+			continue
+		}
+		for _, r := range receipts {
+			if r.Ref.Copy == c.Copy {
+				fmt.Fprintln(w, " "+a.cat.Text("agenda.receipt", "copy", c.Copy, "what", a.receiptWords(r, r.At)))
+			}
+		}
+		if _, known := desk.Confirmation(receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}); !known {
+			fmt.Fprintln(w, " "+a.cat.Text("agenda.receipt", "copy", c.Copy, "what", a.cat.Text("agenda.unconfirmed")))
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package cmd
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -214,6 +215,37 @@ func cmdOffice(ts *testscript.TestScript, neg bool, args []string) {
 	write("wrong.txt", []byte("bukan frasanya\n"))
 	write("sending.txt", []byte(testPhrase+"\n"+testPassword+"\n"))
 	write("password.txt", []byte(testPassword+"\n"))
+}
+
+// cmdNotice writes what a server says about the first copy of an entry: `notice failed show.json notis.eml`, where show.json is
+// what `agenda show --json` said.
+func cmdNotice(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: notice ACTION SHOWN FILE")
+	}
+	var shown entryView
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &shown))
+	if len(shown.Copies) == 0 || shown.Copies[0].MessageID == nil {
+		ts.Fatalf("notice: %s shows no message", args[1])
+	}
+	status := map[string]string{"delivered": "2.0.0", "failed": "5.1.1"}[args[0]]
+	text := fmt.Sprintf(`From: MAILER-DAEMON@mx.test
+Date: %[1]s
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.test
+Original-Envelope-Id: %[2]s
+
+Final-Recipient: rfc822; tujuan@contoh.test
+Action: %[3]s
+Status: %[4]s
+
+--b--
+`, time.Now().Add(-time.Minute).Format(time.RFC1123Z), mail.EnvelopeID(*shown.Copies[0].MessageID), args[0], status)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(text), 0o600))
 }
 
 // cmdJSON reads fields of the JSON lines on a file: `json FILE entries.0.state sent`. Every line that has the field counts; one

@@ -24,6 +24,7 @@ type glanceView struct {
 	Deferred   int        `json:"deferred"`
 	Doubt      int        `json:"doubt"`
 	Waiting    int        `json:"waiting"`
+	Overdue    int        `json:"unconfirmed"` // copies that nobody confirmed in time
 	ArchiveKey *string    `json:"archive_key"` // private archive key still inside the desk
 }
 
@@ -58,7 +59,7 @@ func (a *app) glance(ctx context.Context, d *desk.Desk) error {
 	now := d.Now()
 	v := glanceView{
 		Schema: "sandi.glance/1", At: render.Instant(now), Acting: render.Text(g.Acting), Tasks: []taskView{}, After: []taskView{},
-		Ready: g.Ready, Deferred: g.Deferred, Doubt: g.Doubtful, Waiting: g.Waiting, ArchiveKey: render.Text(g.ArchiveKey),
+		Ready: g.Ready, Deferred: g.Deferred, Doubt: g.Doubtful, Waiting: g.Waiting, Overdue: g.Unconfirmed, ArchiveKey: render.Text(g.ArchiveKey),
 	}
 	view := func(t desk.Task) taskView {
 		return taskView{
@@ -120,6 +121,9 @@ func (a *app) printGlance(w io.Writer, d *desk.Desk, g desk.Glance) {
 		fmt.Fprintln(w, a.cat.Text("glance.nothing"))
 	}
 	fmt.Fprintln(w, a.cat.Text("glance.counts", "ready", g.Ready, "deferred", g.Deferred, "doubt", g.Doubtful, "waiting", g.Waiting))
+	if g.Unconfirmed > 0 {
+		fmt.Fprintln(w, a.cat.Text("glance.unconfirmed", "n", g.Unconfirmed))
+	}
 	var file, report []agenda.Name
 	for _, t := range g.After {
 		if t.Next == desk.NextArchive {

@@ -143,7 +143,11 @@ func (a *app) showReport(ctx context.Context, d *desk.Desk, e agenda.Entry, hist
 	for _, x := range of {
 		names = append(names, x.Name)
 	}
-	v := a.viewOf(d, e, events, false)
+	receipts, err := d.Book.Receipts(ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	v := a.viewOf(d, e, events, receipts, false)
 	v.Mailed = &mailedView{e.Mailed.Reader, e.Copies[0].Address, []string{}, e.Mailed.Sheet.SHA256.String()}
 	for _, n := range names {
 		v.Mailed.Entries = append(v.Mailed.Entries, n.Long())

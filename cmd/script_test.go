@@ -25,6 +25,7 @@ func TestScripts(t *testing.T) {
 			"effort":    cmdEffort,
 			"gateway":   cmdGateway,
 			"json":      cmdJSON,
+			"notice":    cmdNotice,
 			"office":    cmdOffice,
 			"status":    cmdStatus,
 			"typed":     cmdTyped,

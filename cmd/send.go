@@ -96,7 +96,7 @@ func (a *app) sendCommand() *cobra.Command {
 	p.IntVar(&f.copyNo, "copy", 0, a.cat.Text("send.flag.copy"))
 	p.StringVar(&f.batch, "batch", "", a.cat.Text("send.flag.batch"))
 	p.StringArrayVar(&f.receipts, "receipts", nil, a.cat.Text("send.flag.receipts"))
-	p.IntVar(&f.days, "days", 1, a.cat.Text("send.flag.days"))
+	p.IntVar(&f.days, "days", 0, a.cat.Text("send.flag.days"))
 	c.MarkFlagsMutuallyExclusive("batch", "receipts", "probe", "unconfirmed")
 	c.MarkFlagsMutuallyExclusive("due", "all", "cancel", "take-back", "sent", "manual", "as-received", "resend")
 	return c

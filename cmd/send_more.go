@@ -26,7 +26,11 @@ func (a *app) sendOther(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 	case len(f.receipts) > 0:
 		return a.receipts(ctx, d, f.receipts)
 	case f.unconfirmed:
-		return a.unconfirmed(ctx, d, f.days)
+		var days *int
+		if c.Flags().Changed("days") {
+			days = &f.days
+		}
+		return a.unconfirmed(ctx, d, days)
 	}
 	return a.sendBatch(ctx, c, d, f)
 }
@@ -254,22 +258,18 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 		if r.Known {
 			continue
 		}
-		id := "send.receipt_other"
-		switch {
-		case r.Failed():
-			id = "send.receipt_failed"
-		case r.Arrived():
-			id = "send.receipt_arrived"
-		}
 		at := r.At
 		if at.IsZero() {
 			at = d.Now()
 		}
 		fmt.Fprintf(a.out, " %-5s %s  %s\n", r.Entry, render.Safe(orDefault(r.Unit, r.Handle)),
-			a.cat.Text(id, "time", a.cat.DateTime(at), "how", a.cat.Text("send.receipt_kind."+string(r.Kind)), "status", orDefault(r.Status, r.Action)))
+			a.receiptWords(r.Receipt, at))
 		if r.Resolved {
 			a.print("send.receipt_resolved", "entry", r.Entry, "copy", r.Ref.Copy)
 		}
+	}
+	if err != nil && res.Messages == 0 {
+		return err
 	}
 	fresh := 0
 	for _, r := range res.Receipts {
@@ -280,8 +280,38 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 	a.say("send.receipts_done", "n", res.Messages, "fresh", fresh, "known", len(res.Receipts)-fresh, "foreign", res.Foreign, "broken", res.Broken)
 	if a.flags.dryRun {
 		a.say("send.receipts_dry")
+		return err
+	}
+	return errors.Join(err, a.tellOutstanding(ctx, d))
+}
+
+// tellOutstanding tells after reading what is still missing: what did not arrive, with the way to send it again, and how much
+// nobody confirmed in time.
+func (a *app) tellOutstanding(ctx context.Context, d *desk.Desk) error {
+	failed, err := d.Undelivered(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range failed {
+		a.warn("send.undelivered", "entry", a.entryName(o.Entry.Name), "copy", o.Copy.Copy, "handle", o.Copy.Handle)
+	}
+	n, err := d.Watched(ctx)
+	if n > 0 {
+		a.say("glance.unconfirmed", "n", n)
 	}
 	return err
+}
+
+// receiptWords is a receipt in a line.
+func (a *app) receiptWords(r agenda.Receipt, at time.Time) string {
+	id := "send.receipt_other"
+	switch {
+	case r.Failed():
+		id = "send.receipt_failed"
+	case r.Arrived():
+		id = "send.receipt_arrived"
+	}
+	return a.cat.Text(id, "time", a.cat.DateTime(at), "how", a.cat.Text("send.receipt_kind."+string(r.Kind)), "status", orDefault(r.Status, r.Action))
 }
 
 type unconfirmedJSON struct {
@@ -295,7 +325,7 @@ type unconfirmedJSON struct {
 }
 
 // unconfirmed lists what left and nobody has confirmed.
-func (a *app) unconfirmed(ctx context.Context, d *desk.Desk, days int) error {
+func (a *app) unconfirmed(ctx context.Context, d *desk.Desk, days *int) error {
 	list, err := d.Overdue(ctx, days)
 	if err != nil {
 		return err
@@ -315,6 +345,9 @@ func (a *app) unconfirmed(ctx context.Context, d *desk.Desk, days int) error {
 			id = "send.unconfirmed_failed"
 		}
 		fmt.Fprintf(a.out, " %-5s %s  %s\n", o.Entry.Name, render.Safe(o.Copy.Handle), a.cat.Text(id, "time", a.cat.DateTime(o.Copy.SettledAt)))
+		if o.Failed {
+			fmt.Fprintln(a.out, "       "+a.cat.Text("next.command.again", "entry", a.entryName(o.Entry.Name), "handle", o.Copy.Handle))
+		}
 	}
 	if len(list) == 0 {
 		a.say("send.unconfirmed_none")

@@ -154,6 +154,16 @@ type Deadline struct {
 	Rule         string         `mapstructure:"rule"` // "service-hours", "next-day-close", "same-day", "earlier"
 	ServiceHours int            `mapstructure:"service_hours"`
 	UrgencyHours []UrgencyHours `mapstructure:"urgency_hours"`
+	// ConfirmHours is how many service hours an addressee may take to confirm; 0: one service day of seven.
+	ConfirmHours int `mapstructure:"confirm_hours"`
+}
+
+// ConfirmWithin is the service time that an addressee may take to confirm.
+func (p *Profile) ConfirmWithin() time.Duration {
+	if p.Deadline.ConfirmHours == 0 {
+		return 7 * time.Hour
+	}
+	return time.Duration(p.Deadline.ConfirmHours) * time.Hour
 }
 
 // UrgencyHours is the limit of an urgency in clock hours.
@@ -352,6 +362,7 @@ func (p *Profile) validate(k *checker) {
 	p.Hours.validate(k)
 	k.word("profile.deadline.rule", p.Deadline.Rule, []string{"service-hours", "next-day-close", "same-day", "earlier"})
 	k.number("profile.deadline.service_hours", int64(p.Deadline.ServiceHours), 1, 1000)
+	k.number("profile.deadline.confirm_hours", int64(p.Deadline.ConfirmHours), 0, 1000)
 	for i, u := range p.Deadline.UrgencyHours {
 		key := at("profile.deadline.urgency_hours", i)
 		k.word(key+".urgency", u.Urgency, urgencyWords)

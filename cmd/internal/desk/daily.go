@@ -148,7 +148,8 @@ func openSection(tasks []Task, now time.Time) extract.Section {
 var waitWords = map[Next]string{
 	NextOrder: "perintah", NextEncrypt: "penyandian", NextSign: "tanda tangan Kepala Seksi", NextAttach: "pindaian", NextSend: "pengiriman",
 	NextDue: "pengiriman ulang, server belum menjawab", NextResolve: "pemeriksaan: belum pasti terkirim", NextReaddress: "perbaikan alamat, ditolak server",
-	NextSent: "bukti kirim melalui webmail", NextArchive: "pengarsipan", NextReport: "laporan hasil",
+	NextAgain: "pengiriman baru, tidak sampai di tujuan",
+	NextSent:  "bukti kirim melalui webmail", NextArchive: "pengarsipan", NextReport: "laporan hasil",
 }
 
 // stateWord is the state of an entry on paper.
@@ -179,23 +180,26 @@ type DispatchParams struct {
 }
 
 // DispatchSheet is the Buku Ekspedisi of what was sent in a period, one line a
-// copy, with room for the receiver's name and paraf or his confirmation.
+// copy, with what came back about it and room for the receiver's name and
+// paraf.
 func (d *Desk) DispatchSheet(ctx context.Context, p DispatchParams) (extract.PlainSheet, error) {
 	page, err := d.bookPage(ctx)
 	if err != nil {
 		return extract.PlainSheet{}, err
 	}
 	s := extract.Section{Columns: []extract.Column{
-		{Head: "No.", Width: 10, Align: "C"},
-		{Head: "Tanggal dan Jam", Width: 22, Align: "C"},
-		{Head: "Nomor Surat / Kriptogram", Width: 34},
-		{Head: "Tujuan", Width: 42},
-		{Head: "Isi / Lampiran", Width: 24},
-		{Head: "Nama dan Paraf Penerima", Width: 28},
+		{Head: "No.", Width: 8, Align: "C"},
+		{Head: "Terkirim", Width: 23, Align: "C"},
+		{Head: "Nomor Surat / Kriptogram", Width: 27},
+		{Head: "Tujuan", Width: 33},
+		{Head: "Isi / Lampiran", Width: 23},
+		{Head: "Konfirmasi Tujuan", Width: 24},
+		{Head: "Nama dan Paraf Penerima", Width: 22},
 	}}
 	n := 0
 	// What was sent in the period may have been registered before it.
 	err = d.Book.Each(ctx, agenda.Filter{Book: p.Book, Until: p.Until, Names: p.Names}, func(e agenda.Entry) error {
+		var receipts []agenda.Receipt // of the entry; read for its first copy
 		for _, c := range e.Copies {
 			if c.State != agenda.CopyAccepted && c.State != agenda.CopyEvidenced ||
 				!p.From.IsZero() && (c.SettledAt.Before(p.From) || !c.SettledAt.Before(p.Until)) {
@@ -205,6 +209,11 @@ func (d *Desk) DispatchSheet(ctx context.Context, p DispatchParams) (extract.Pla
 			if err != nil {
 				return err
 			}
+			if receipts == nil {
+				if receipts, err = d.Book.Receipts(ctx, e.ID); err != nil {
+					return err
+				}
+			}
 			number := e.Letter.Number
 			content := joinWords(pagesWord(e.Letter.Pages), e.Letter.Enclosures)
 			if e.Name.Book == agenda.Kriptogram {
@@ -212,7 +221,8 @@ func (d *Desk) DispatchSheet(ctx context.Context, p DispatchParams) (extract.Pla
 			}
 			n++
 			s.Rows = append(s.Rows, []string{
-				itoa(n), extract.ShortDate(c.SettledAt) + "\n" + extract.Clock(c.SettledAt), number, unit, content, receivedWords(c),
+				itoa(n), extract.ShortDate(c.SettledAt) + "\n" + extract.Clock(c.SettledAt), number, unit, content,
+				receivedWords(c, receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}), "",
 			})
 		}
 		return nil
@@ -227,9 +237,14 @@ func (d *Desk) DispatchSheet(ctx context.Context, p DispatchParams) (extract.Pla
 	}, err
 }
 
-// receivedWords leave the column of the receiver open unless somebody said
-// that the copy arrived.
-func receivedWords(c agenda.Copy) string {
+// receivedWords say what is known of the arrival of a copy: nothing when only
+// the gateway has spoken.
+func receivedWords(c agenda.Copy, receipts []agenda.Receipt, ref agenda.CopyRef) string {
+	if r, ok := Confirmation(receipts, ref); ok && r.Failed() {
+		return "tidak sampai\n" + receiptWords[r.Kind]
+	} else if ok {
+		return extract.ShortDate(r.At) + "\n" + extract.Clock(r.At) + "\n" + receiptWords[r.Kind]
+	}
 	if c.State == agenda.CopyEvidenced {
 		return remark(c)
 	}

@@ -255,7 +255,7 @@ func TestReceiptsThroughDovecot(t *testing.T) {
 	if after := flagged(t, g.maildir); !slices.Equal(before, after) {
 		t.Errorf("reading changed the mailbox:\n%q\n%q", before, after)
 	}
-	if open, err := f.Overdue(t.Context(), -1); err != nil || len(open) != 0 {
+	if open, err := f.Overdue(t.Context(), new(-1)); err != nil || len(open) != 0 {
 		t.Errorf("%d unconfirmed: %v", len(open), err)
 	}
 	f.audited()

@@ -20,17 +20,18 @@ const (
 	NextDue       Next = "due"       // released: delivered with whatever else is due
 	NextResolve   Next = "resolve"   // in doubt
 	NextReaddress Next = "readdress" // refused by the server
+	NextAgain     Next = "again"     // taken by the server, and did not arrive: sent again as a new entry
 	NextSent      Next = "sent"      // given out for the manual route
 	NextArchive   Next = "archive"
 	NextReport    Next = "report"
-	NextMail      Next = "mail" // a report refused by the server: made anew
+	NextMail      Next = "mail" // a report that was refused or did not arrive: made anew
 )
 
 // Task is an open entry with what it waits for.
 type Task struct {
 	Entry    agenda.Entry
 	Next     Next
-	Handle   string // addressee concerned, of NextReaddress
+	Handle   string // addressee concerned, of NextReaddress and NextAgain
 	Due      Deadline
 	Returned bool // the head sent the latest draft back
 }
@@ -42,6 +43,7 @@ type Glance struct {
 	After                     []Task // sent: to be filed or reported
 	Ready, Deferred, Doubtful int    // copies
 	Waiting                   int    // drafts that wait for the head of section
+	Unconfirmed               int    // copies that nobody confirmed in time
 	ArchiveKey                string // private archive key still inside the desk
 }
 
@@ -97,6 +99,20 @@ func (d *Desk) Glance(ctx context.Context) (Glance, error) {
 			g.Tasks = append(g.Tasks, t)
 		}
 	}
+	undelivered, err := d.Undelivered(ctx)
+	if err != nil {
+		return g, err
+	}
+	for _, o := range undelivered {
+		next := NextAgain
+		if o.Entry.Name.Book == agenda.Laporan {
+			next = NextMail
+		}
+		g.Tasks = append(g.Tasks, Task{Entry: o.Entry, Next: next, Handle: o.Copy.Handle, Due: d.Due(o.Entry)})
+	}
+	if g.Unconfirmed, err = d.Watched(ctx); err != nil {
+		return g, err
+	}
 	slices.SortStableFunc(g.Tasks, func(x, y Task) int {
 		if r := rank(x) - rank(y); r != 0 {
 			return r
@@ -110,7 +126,7 @@ func rank(t Task) int {
 	switch {
 	case t.Next == NextResolve:
 		return 0
-	case t.Next == NextReaddress, t.Next == NextMail, t.Returned:
+	case t.Next == NextReaddress, t.Next == NextMail, t.Next == NextAgain, t.Returned:
 		return 1
 	case t.Entry.Name.Book == agenda.Laporan: // no deadline
 		return 3

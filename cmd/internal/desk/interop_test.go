@@ -82,7 +82,7 @@ func TestThroughPostfix(t *testing.T) {
 			t.Errorf("receipt %+v", r)
 		}
 	}
-	if open, err := f.Overdue(t.Context(), -1); err != nil || len(came.Receipts) != 2 || len(open) != 0 {
+	if open, err := f.Overdue(t.Context(), new(-1)); err != nil || len(came.Receipts) != 2 || len(open) != 0 {
 		t.Errorf("%d receipts, %d unconfirmed: %v", len(came.Receipts), len(open), err)
 	}
 	for _, n := range []agenda.Name{k, s} {

@@ -134,6 +134,9 @@ func (d *Desk) eachInMailbox(ctx context.Context, source string, s Secrets, fn f
 	case mail.CodeRefused:
 		code = CodeMailboxRefused
 	}
+	if cause := errors.Unwrap(err); cause != nil {
+		err = cause // the stage is no word of the clerk's
+	}
 	return &Error{code: code, Field: m.Server.Address, Err: err}
 }
 
@@ -147,20 +150,12 @@ const settledTime = 14 * 24 * time.Hour
 func (d *Desk) noticesSince(ctx context.Context) (time.Time, error) {
 	now := d.Now()
 	since := now.Add(-settledTime)
-	refs, err := d.Book.Unconfirmed(ctx, now)
+	open, err := d.Book.Unconfirmed(ctx, now.Add(-answerTime), now)
 	if err != nil {
 		return since, err
 	}
-	if len(refs) > 0 { // the oldest comes first
-		e, err := d.Book.EntryByID(ctx, refs[0].Entry)
-		if err != nil {
-			return since, err
-		}
-		c, err := copyOf(e, refs[0].Copy)
-		if err != nil {
-			return since, err
-		}
-		since = earlier(since, c.SettledAt)
+	if len(open) > 0 { // the oldest comes first
+		since = earlier(since, open[0].SettledAt)
 	}
 	err = d.Book.Each(ctx, agenda.Filter{States: []agenda.State{agenda.StateReleased}}, func(e agenda.Entry) error {
 		for _, c := range e.Copies {

@@ -157,11 +157,6 @@ func (m *matcher) match(ctx context.Context, n mail.Notice) (NotedReceipt, bool,
 		Kind: agenda.ReceiptKind(n.Kind), Action: n.Action, Status: n.Status, At: n.At,
 		Address: clip(n.Recipient), Remote: clip(n.Remote),
 	}
-	// A notice dated before the message left or in the future says nothing of
-	// when; then the time of noting stands.
-	if n.At.After(m.d.Now().Add(time.Hour)) {
-		r.At = time.Time{}
-	}
 	keys := []struct{ by, id string }{{agenda.MatchedEnvelope, n.EnvelopeID}}
 	for _, id := range n.MessageIDs {
 		keys = append(keys, struct{ by, id string }{agenda.MatchedMessage, id})
@@ -250,6 +245,11 @@ func names(text, number string) bool {
 }
 
 func (m *matcher) noted(ctx context.Context, r agenda.Receipt, e agenda.Entry, c agenda.Copy) (NotedReceipt, bool, error) {
+	// A notice dated before the message left or in the future says nothing of
+	// when; then the time of noting stands. Clocks differ by less than an hour.
+	if r.At.After(m.d.Now().Add(time.Hour)) || r.At.Before(c.SettledAt.Add(-time.Hour)) {
+		r.At = time.Time{}
+	}
 	n := NotedReceipt{Receipt: r, Entry: e.Name, Number: e.Number, Handle: c.Handle, State: c.State}
 	if c.Correspondent != 0 {
 		if _, ok := m.units[c.Correspondent]; !ok {
@@ -279,43 +279,133 @@ type Overdue struct {
 	Failed bool // a notice says that it did not arrive
 }
 
-// Overdue lists the copies that left more than the given working days ago and
-// of which nothing says that they arrived, and those of which a notice says
-// that they did not, oldest first.
-func (d *Desk) Overdue(ctx context.Context, days int) ([]Overdue, error) {
-	now := d.Now()
-	refs, err := d.Book.Unconfirmed(ctx, now)
+// Overdue lists the copies that left longer ago than a confirmation may take
+// and of which nothing says that they arrived, and those of which a notice
+// says that they did not, oldest first. A confirmation may take the service
+// hours of the profile, or, when days is not nil, so many working days.
+func (d *Desk) Overdue(ctx context.Context, days *int) ([]Overdue, error) {
+	late, err := d.overdue(ctx, time.Time{}, days)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]*Overdue, len(refs))
-	err = inParallel(ctx, len(refs), func(ctx context.Context, i int) error {
-		e, err := d.Book.EntryByID(ctx, refs[i].Entry)
+	all := make([]Overdue, len(late))
+	err = inParallel(ctx, len(late), func(ctx context.Context, i int) error {
+		e, err := d.Book.EntryByID(ctx, late[i].Ref.Entry)
 		if err != nil {
 			return err
 		}
-		c, err := copyOf(e, refs[i].Copy)
-		if err != nil {
-			return err
+		c, err := copyOf(e, late[i].Ref.Copy)
+		all[i] = Overdue{Entry: e, Copy: c, Failed: late[i].Failed}
+		return err
+	})
+	return all, err
+}
+
+func (d *Desk) overdue(ctx context.Context, after time.Time, days *int) ([]agenda.Outstanding, error) {
+	now := d.Now()
+	open, err := d.Book.Unconfirmed(ctx, after, now)
+	within := d.Config.Profile.ConfirmWithin()
+	return slices.DeleteFunc(open, func(o agenda.Outstanding) bool {
+		switch {
+		case o.Failed:
+			return false
+		case o.Book == agenda.Laporan: // nobody is asked to confirm a report
+			return true
+		case days != nil:
+			return d.Hours.WorkingDaysBetween(o.SettledAt, now) <= *days
 		}
-		receipts, err := d.Book.Receipts(ctx, e.ID)
-		if err != nil {
-			return err
-		}
-		failed := slices.ContainsFunc(receipts, func(r agenda.Receipt) bool { return r.Ref == refs[i] && r.Failed() })
-		// Nobody is asked to confirm a report.
-		if failed || e.Name.Book != agenda.Laporan && d.Hours.WorkingDaysBetween(c.SettledAt, now) > days {
-			all[i] = &Overdue{Entry: e, Copy: c, Failed: failed}
+		return d.Hours.Between(o.SettledAt, now) <= within
+	}), err
+}
+
+// Undelivered lists the copies of the last months of which a notice says that
+// they did not arrive, and that no later entry refers to: nobody has looked
+// after them yet.
+func (d *Desk) Undelivered(ctx context.Context) ([]Overdue, error) {
+	since := d.Now().Add(-answerTime)
+	open, err := d.Book.Unconfirmed(ctx, since, d.Now())
+	open = slices.DeleteFunc(open, func(o agenda.Outstanding) bool { return !o.Failed })
+	if err != nil || len(open) == 0 {
+		return nil, err
+	}
+	referred := map[string]bool{}
+	err = d.Book.Each(ctx, agenda.Filter{From: since}, func(e agenda.Entry) error {
+		if e.Letter.Refers != "" && e.State != agenda.StateVoid {
+			referred[e.Letter.Refers] = true
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	var out []Overdue
-	for _, o := range all {
-		if o != nil {
-			out = append(out, *o)
+	for _, o := range open {
+		e, err := d.Book.EntryByID(ctx, o.Ref.Entry)
+		if err != nil {
+			return out, err
+		}
+		if referred[e.Name.Long()] {
+			continue
+		}
+		c, err := copyOf(e, o.Ref.Copy)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, Overdue{Entry: e, Copy: c, Failed: true})
+	}
+	return out, nil
+}
+
+// Watched counts the copies whose confirmation is late. An office that never
+// read a receipt is not told so every day.
+func (d *Desk) Watched(ctx context.Context) (int, error) {
+	since := d.Now().Add(-answerTime)
+	came, err := d.Book.ReceiptsBetween(ctx, since, d.Now().Add(time.Hour))
+	if err != nil || len(came) == 0 {
+		return 0, err
+	}
+	late, err := d.overdue(ctx, since, nil)
+	return len(slices.DeleteFunc(late, func(o agenda.Outstanding) bool { return o.Failed })), err
+}
+
+// Confirmation is what is known about the arrival of a copy after the gateway
+// took it: the receipt that says most. The words of a person count for more
+// than the reading notice of a program, and that for more than what a server
+// reports; without one, that it did not arrive.
+func Confirmation(receipts []agenda.Receipt, ref agenda.CopyRef) (agenda.Receipt, bool) {
+	weight := func(r agenda.Receipt) int {
+		switch {
+		case r.Failed():
+			return 1
+		case !r.Arrived():
+			return 0
+		}
+		return 2 + slices.Index([]agenda.ReceiptKind{agenda.ReceiptDSN, agenda.ReceiptMDN, agenda.ReceiptReply}, r.Kind)
+	}
+	var best agenda.Receipt
+	for _, r := range receipts {
+		if r.Ref == ref && weight(r) > 0 && (best.Kind == "" || weight(r) > weight(best)) {
+			best = r
 		}
 	}
-	return out, err
+	return best, best.Kind != ""
+}
+
+// receiptWords name the kinds of receipt on paper.
+var receiptWords = map[agenda.ReceiptKind]string{
+	agenda.ReceiptDSN: "laporan server", agenda.ReceiptMDN: "tanda baca", agenda.ReceiptReply: "balasan",
+}
+
+// confirmed is the confirmation of a copy as a sheet has it, "" without one.
+func confirmed(receipts []agenda.Receipt, ref agenda.CopyRef, today time.Time) string {
+	r, ok := Confirmation(receipts, ref)
+	switch {
+	case !ok:
+		return ""
+	case r.Failed():
+		return "tidak sampai"
+	}
+	return moment(r.At, today)
 }
 
 // eachMessage reads the messages of a source: a Maildir, a folder of .eml

@@ -1,9 +1,12 @@
 package desk
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,7 +62,7 @@ func TestReceiptsFindTheirCopies(t *testing.T) {
 	mbox := f.file("kotak.mbox", append(append([]byte("From a@b Mon\n"), dsn(letter, "failed", "5.1.1")...), '\n'))
 
 	overdue := func() string {
-		list, err := f.Overdue(ctx, -1)
+		list, err := f.Overdue(ctx, new(-1))
 		f.check(err)
 		var out string
 		for _, o := range list {
@@ -158,10 +161,99 @@ func TestReceiptsDryRun(t *testing.T) {
 	if err != nil || rerr != nil || len(res.Receipts) != 1 || len(noted) != 0 {
 		t.Errorf("%d found, %d noted, %v %v", len(res.Receipts), len(noted), err, rerr)
 	}
-	if list, err := f.Overdue(t.Context(), 5); err != nil || len(list) != 0 {
+	if list, err := f.Overdue(t.Context(), nil); err != nil || len(list) != 0 {
 		t.Errorf("overdue within its time: %d (%v)", len(list), err)
 	}
 	if got := res.Receipts[0].At; !got.Equal(time.Date(2026, 11, 23, 1, 10, 0, 0, time.UTC)) {
 		t.Errorf("dated %v", got)
 	}
+}
+
+// Taken by the server and received stay two things on every sheet and on the
+// desk, whatever comes back.
+func TestReceiptsOnPaper(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	k, s := f.signed("jateng", "batang"), f.attached(1, "jateng")[0]
+	f.send(k, s)
+	_, err := f.Archive(ctx, s, "")
+	f.check(err)
+	dispatch := func() (words []string) {
+		sheet, err := f.DispatchSheet(ctx, DispatchParams{From: midnight(monday), Until: midnight(monday).AddDate(0, 0, 1), Period: "23 November 2026"})
+		f.check(err)
+		for _, row := range sheet.Sections[0].Rows {
+			words = append(words, row[5])
+		}
+		return words
+	}
+	head := func(of ...agenda.Name) string {
+		r, err := f.headReport(ctx, f.entries(of...))
+		f.check(err)
+		return string(r.Text)
+	}
+	applicant := func(of agenda.Name) string {
+		r, err := f.applicantReport(ctx, f.entries(of))
+		f.check(err)
+		return string(r.Text)
+	}
+	if got := dispatch(); !slices.Equal(got, []string{"", "", ""}) {
+		t.Errorf("confirmations before any receipt: %q", got)
+	}
+	for _, n := range []agenda.Name{k, s} {
+		if text := applicant(n); !strings.Contains(text, acceptedRemark) {
+			t.Errorf("%s: %s", n, text)
+		}
+	}
+	first, second, letter := f.entry(k).Copies[0], f.entry(k).Copies[1], f.entry(s).Copies[0]
+	// A person's answer says more than the report of a server, in either order.
+	sources := []string{
+		f.file("1.eml", answer(first.Address, "Re: Kiriman", "DITERIMA", first.MessageID)), f.file("2.eml", dsn(first, "delivered", "2.0.0")),
+		f.file("3.eml", dsn(second, "delayed", "4.0.0")), f.file("4.eml", dsn(letter, "failed", "5.1.1")),
+	}
+	_, err = f.Receipts(ctx, ReceiptParams{Sources: sources})
+	f.check(err)
+	if got, want := dispatch(), []string{"23-11-2026\n08.20\nbalasan", "", "tidak sampai\nlaporan server"}; !slices.Equal(got, want) {
+		t.Errorf("dispatch book %q, want %q", got, want)
+	}
+	if text := head(k, s); !strings.Contains(text, "08.20") || !strings.Contains(text, "S1 salinan 1 tidak sampai menurut laporan server") {
+		t.Error(text)
+	}
+	if text := applicant(k); !strings.Contains(text, "dikonfirmasi 1 dari 2 tujuan") {
+		t.Error(text)
+	}
+	if text := strings.Join(strings.Fields(applicant(s)), " "); !strings.Contains(text, "diterima server; tidak sampai menurut laporan server") {
+		t.Error(text)
+	}
+	g, err := f.Glance(ctx)
+	f.check(err)
+	if len(g.Tasks) != 1 || g.Tasks[0].Entry.Name != s || g.Tasks[0].Next != NextAgain || g.Tasks[0].Handle != "jateng" || g.Unconfirmed != 0 {
+		t.Errorf("glance: %d unconfirmed, tasks %+v", g.Unconfirmed, g.Tasks)
+	}
+	// Eight service hours later the silent copy is late; seven are its time.
+	f.opts.Now = (&clock{t: monday.Add(28 * time.Hour)}).now
+	if g, err = f.Glance(ctx); err != nil || g.Unconfirmed != 1 {
+		t.Errorf("%d unconfirmed: %v", g.Unconfirmed, err)
+	}
+	late, err := f.Overdue(ctx, nil)
+	if err != nil || len(late) != 2 || late[0].Copy.Handle != "batang" || late[0].Failed || late[1].Entry.Name != s || !late[1].Failed {
+		t.Errorf("late: %+v %v", late, err)
+	}
+	// A notice with an impossible date stands at the time when it was noted.
+	old := bytes.Replace(dsn(second, "delivered", "2.0.0"), []byte("23 Nov 2026"), []byte("23 Nov 2016"), 1)
+	_, err = f.Receipts(ctx, ReceiptParams{Sources: []string{f.file("5.eml", old)}})
+	f.check(err)
+	noted, err := f.Book.Receipts(ctx, f.entry(k).ID)
+	f.check(err)
+	if r, ok := Confirmation(noted, agenda.CopyRef{Entry: f.entry(k).ID, Copy: 2}); !ok || !r.At.Equal(r.NotedAt) {
+		t.Errorf("dated %v, noted %v", r.At, r.NotedAt)
+	}
+	f.audited()
+}
+
+func (f *office) entries(names ...agenda.Name) (out []agenda.Entry) {
+	for _, n := range names {
+		out = append(out, f.entry(n))
+	}
+	return out
 }

@@ -144,9 +144,18 @@ func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry, mailed bo
 	clerks := map[agenda.Role]bool{}
 	for _, e := range entries {
 		clerks[Clerk(e.Name.Book)] = true
+		receipts, err := d.Book.Receipts(ctx, e.ID)
+		if err != nil {
+			return Report{}, err
+		}
 		var copies []extract.ResultCopy
 		for _, c := range e.Copies {
-			rc := extract.ResultCopy{Destination: c.Handle, Sent: when(c, now)}
+			rc := extract.ResultCopy{
+				Destination: c.Handle, Sent: when(c, now), Confirmed: confirmed(receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}, now),
+			}
+			if r, ok := Confirmation(receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}); ok && r.Failed() {
+				s.Notes = append(s.Notes, fmt.Sprintf("%s salinan %d tidak sampai menurut laporan server, %s.", e.Name, c.Copy, shortMoment(r.At)))
+			}
 			if c.Correspondent != 0 {
 				corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
 				if err != nil {
@@ -243,9 +252,13 @@ func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry, mail
 		if !e.SentAt.IsZero() {
 			item.SentAt = extract.DateTime(e.SentAt)
 		}
+		receipts, err := d.Book.Receipts(ctx, e.ID)
+		if err != nil {
+			return Report{}, err
+		}
 		if e.Name.Book == agenda.Surat || d.Config.Profile.ApplicantSeesAddressees && !mailed {
 			for _, c := range e.Copies {
-				nc := extract.NoticeCopy{Destination: c.Handle, Remark: remark(c)}
+				nc := extract.NoticeCopy{Destination: c.Handle, Remark: told(remark(c), receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy})}
 				if c.Correspondent != 0 {
 					corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
 					if err != nil {
@@ -259,7 +272,16 @@ func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry, mail
 				item.Copies = append(item.Copies, nc)
 			}
 		} else {
-			item.Remark = "diterima server; belum dikonfirmasi tujuan"
+			item.Remark = acceptedRemark
+			n := 0
+			for _, c := range e.Copies {
+				if r, ok := Confirmation(receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}); ok && r.Arrived() {
+					n++
+				}
+			}
+			if n > 0 {
+				item.Remark = fmt.Sprintf("diterima server; dikonfirmasi %d dari %d tujuan", n, len(e.Copies))
+			}
 		}
 		if e.Name.Book == agenda.Kriptogram {
 			// The applicant's sheet lies on a counter: nothing of the letter.
@@ -329,10 +351,31 @@ func when(c agenda.Copy, today time.Time) string {
 	return "belum"
 }
 
+// acceptedRemark keeps the two things apart: what the gateway took, and what
+// the addressee has.
+const acceptedRemark = "diterima server; belum dikonfirmasi tujuan"
+
+// told is a remark with what came back about the copy.
+func told(remark string, receipts []agenda.Receipt, ref agenda.CopyRef) string {
+	r, ok := Confirmation(receipts, ref)
+	if !ok {
+		return remark
+	}
+	said := "dikonfirmasi tujuan " + extract.DateTime(r.At)
+	if r.Kind == agenda.ReceiptDSN {
+		said = "sampai menurut laporan server " + extract.DateTime(r.At)
+	}
+	if r.Failed() {
+		said = "tidak sampai menurut laporan server"
+	}
+	before, _, _ := strings.Cut(remark, "; belum")
+	return before + "; " + said
+}
+
 func remark(c agenda.Copy) string {
 	switch c.State {
 	case agenda.CopyAccepted:
-		return "diterima server; belum dikonfirmasi tujuan"
+		return acceptedRemark
 	case agenda.CopyEvidenced:
 		if c.Basis == "file" {
 			return "dikirim melalui webmail; bukti berkas"

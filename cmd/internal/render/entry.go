@@ -44,6 +44,37 @@ type Copy struct {
 	Attempts      int     `json:"attempts"`
 	LastReply     *string `json:"last_reply"`
 	SettledAt     *string `json:"settled_at"`
+	// Receipts is what came back about it, oldest first; absent where receipts were not read.
+	Receipts []Receipt `json:"receipts,omitzero"`
+}
+
+// Receipt is what came back about a copy after the server took it: a notice of a server, a reading notice, an answer.
+type Receipt struct {
+	Kind    string  `json:"kind"`   // dsn, mdn, reply
+	Action  string  `json:"action"` // delivered relayed delayed failed expanded; displayed …; answered
+	Status  *string `json:"status"`
+	Arrived bool    `json:"arrived"`
+	Failed  bool    `json:"failed"`
+	At      *string `json:"at"`
+	NotedAt *string `json:"noted_at"`
+	Matched string  `json:"matched"` // envid, message-id, number: what ties it to this copy
+	Source  *string `json:"source"`  // who reports, as the notice has it
+	SHA256  string  `json:"sha256"`  // of the notice as it was kept
+}
+
+// WithReceipts puts what came back to the copies of the entry.
+func (e *Entry) WithReceipts(receipts []agenda.Receipt) {
+	for i := range e.Copies {
+		e.Copies[i].Receipts = []Receipt{}
+		for _, r := range receipts {
+			if r.Ref.Copy == e.Copies[i].Copy {
+				e.Copies[i].Receipts = append(e.Copies[i].Receipts, Receipt{
+					Kind: string(r.Kind), Action: r.Action, Status: Text(r.Status), Arrived: r.Arrived(), Failed: r.Failed(),
+					At: Instant(r.At), NotedAt: Instant(r.NotedAt), Matched: r.Matched, Source: Text(r.Remote), SHA256: r.Object.SHA256.String(),
+				})
+			}
+		}
+	}
 }
 
 // EntryOf turns an entry of the book into its JSON form. A zero due time becomes null; masked hides the subject.
