@@ -86,12 +86,14 @@ proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
 virtual unix - n n - - virtual
+smtp unix - - n - - smtp
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 `
 
-// startPostfix runs a Postfix of the test's own and stops it at the end.
-func startPostfix(t testing.TB) postfixGateway {
+// startPostfix runs a Postfix of the test's own, with more settings if there
+// are any, and stops it at the end.
+func startPostfix(t testing.TB, settings ...string) postfixGateway {
 	t.Helper()
 	// Postfix lowers its rights: every folder above must be open to search,
 	// which the test's own temporary folder need not be.
@@ -131,7 +133,7 @@ func startPostfix(t testing.TB) postfixGateway {
 			}
 		}
 	}
-	write("conf/main.cf", fmt.Sprintf(postfixMain, dir, owner.Uid, owner.Gid), 0o644)
+	write("conf/main.cf", fmt.Sprintf(postfixMain, dir, owner.Uid, owner.Gid)+strings.Join(settings, "\n")+"\n", 0o644)
 	write("conf/master.cf", fmt.Sprintf(postfixMaster, "127.0.0.1:"+port), 0o644)
 	ca, cert, key := testAuthority(t)
 	write("ca.pem", ca, 0o644)
