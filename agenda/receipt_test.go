@@ -16,7 +16,7 @@ func TestReceipts(t *testing.T) {
 	b.deliver(ref, CopyAccepted)
 	before := b.entry(id)
 	open, err := b.Unconfirmed(ctx, time.Time{}, time.Now().Add(100*365*24*time.Hour))
-	if err != nil || len(open) != 1 || open[0] != (Outstanding{Ref: ref, SettledAt: before.Copies[0].SettledAt}) {
+	if err != nil || len(open) != 1 || open[0] != (Outstanding{Ref: ref, Book: Surat, SettledAt: before.Copies[0].SettledAt}) {
 		t.Fatalf("unconfirmed %v: %v", open, err)
 	}
 	relay := Receipt{

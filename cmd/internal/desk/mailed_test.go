@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -215,6 +216,39 @@ func TestRefusedReportIsMadeAnew(t *testing.T) {
 	f.check(err)
 	if len(g.Tasks) != 1 || g.Tasks[0].Entry.Name != report(4) || g.Tasks[0].Next != NextDue {
 		t.Errorf("tasks %+v", g.Tasks)
+	}
+	f.audited()
+}
+
+// A report that the server took and that came back is a task until another one
+// stands for all that it told of.
+func TestReportThatCameBackIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{}).withReaders()
+	one := f.filed("jateng")
+	f.mail(one)
+	f.send(report(1), report(2))
+	tasks := func() (out []string) {
+		t.Helper()
+		g, err := f.Glance(t.Context())
+		f.check(err)
+		for _, x := range g.Tasks {
+			out = append(out, x.Entry.Name.Long()+" "+string(x.Next))
+		}
+		return out
+	}
+	if got := tasks(); got != nil {
+		t.Fatalf("tasks %q", got)
+	}
+	_, err := f.Receipts(t.Context(), ReceiptParams{Sources: []string{f.file("dsn.eml", dsn(f.entry(report(1)).Copies[0], "failed", "5.1.1"))}})
+	f.check(err)
+	if got := tasks(); !slices.Equal(got, []string{"L1/2026 mail"}) {
+		t.Errorf("tasks %q", got)
+	}
+	f.mail(one)
+	f.send(report(3))
+	if got := tasks(); got != nil {
+		t.Errorf("tasks %q, though another report stands for it", got)
 	}
 	f.audited()
 }

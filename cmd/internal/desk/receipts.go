@@ -344,7 +344,14 @@ func (d *Desk) Undelivered(ctx context.Context) ([]Overdue, error) {
 		if err != nil {
 			return out, err
 		}
-		if referred[e.Name.Long()] {
+		looked := referred[e.Name.Long()]
+		if e.Mailed != nil {
+			looked, err = d.mailedAgain(ctx, *e.Mailed)
+		}
+		if err != nil {
+			return out, err
+		}
+		if looked {
 			continue
 		}
 		c, err := copyOf(e, o.Ref.Copy)
@@ -354,6 +361,17 @@ func (d *Desk) Undelivered(ctx context.Context) ([]Overdue, error) {
 		out = append(out, Overdue{Entry: e, Copy: c, Failed: true})
 	}
 	return out, nil
+}
+
+// mailedAgain tells whether another report by e-mail stands for everything that
+// m told of.
+func (d *Desk) mailedAgain(ctx context.Context, m agenda.Mailed) (bool, error) {
+	for _, id := range m.Of {
+		if report, err := d.Book.MailedFor(ctx, id, m.Reader); err != nil || report == 0 {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // Watched counts the copies whose confirmation is late. An office that never

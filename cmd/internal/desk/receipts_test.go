@@ -188,12 +188,12 @@ func TestReceiptsOnPaper(t *testing.T) {
 		return words
 	}
 	head := func(of ...agenda.Name) string {
-		r, err := f.headReport(ctx, f.entries(of...))
+		r, err := f.headReport(ctx, f.entries(of...), false)
 		f.check(err)
 		return string(r.Text)
 	}
 	applicant := func(of agenda.Name) string {
-		r, err := f.applicantReport(ctx, f.entries(of))
+		r, err := f.applicantReport(ctx, f.entries(of), false)
 		f.check(err)
 		return string(r.Text)
 	}

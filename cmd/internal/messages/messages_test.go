@@ -233,11 +233,11 @@ func TestYes(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string]map[string]string{
-		"same id in two files":    {"id/a.json": `{"x": "1"}`, "id/b.json": `{"x": "2"}`},
-		"no object":               {"id/a.json": `["x"]`},
-		"wrong value":             {"id/a.json": `{"x": 1}`},
-		"wrong line":              {"id/a.json": `{"x": ["1", 2]}`},
-		"broken":                  {"id/a.json": `{"x"`},
+		"same id in two files": {"id/a.json": `{"x": "1"}`, "id/b.json": `{"x": "2"}`},
+		"no object":            {"id/a.json": `["x"]`},
+		"wrong value":          {"id/a.json": `{"x": 1}`},
+		"wrong line":           {"id/a.json": `{"x": ["1", 2]}`},
+		"broken":               {"id/a.json": `{"x"`},
 	} {
 		fsys := fstest.MapFS{}
 		for file, text := range files {
