@@ -30,8 +30,9 @@ type canvas struct {
 	packing  chan struct{} // closed when it is packed; nil: none is
 	packed   bytes.Buffer
 	packer   *flate.Writer
-	used     [2][1 << 16]bool // characters by weight
-	pictures []string         // in the order of their first use
+	used     [2][1 << 16]bool        // characters by weight
+	pictures []string                // in the order of their first use
+	ready    map[string]readyPicture // of them, those that the library never sees
 	err      error
 
 	// What the content of the page says so far.
@@ -42,6 +43,13 @@ type canvas struct {
 	line     float64
 	fill     string
 	space    []byte
+}
+
+// A readyPicture goes into the file as it came: the entries of its
+// dictionary but the length, and its octets.
+type readyPicture struct {
+	entries string
+	data    []byte
 }
 
 // A leaf is a packed page that may still be added to: the stream is not
@@ -315,6 +323,9 @@ func (c *canvas) write(w io.Writer) error {
 		pdf.Text(0, 1, string(text))
 	}
 	for _, name := range c.pictures {
+		if _, ok := c.ready[name]; ok {
+			continue
+		}
 		pdf.ImageOptions(name, 0, 0, 1, 1, false, fpdf.ImageOptions{}, 0, "")
 	}
 	pdf.Close()
@@ -410,7 +421,7 @@ func (c *canvas) assemble(base []byte) ([]byte, error) {
 			*list = append(*list, place[name])
 		}
 	}
-	if len(fonts) != 2 || len(pictures) != len(c.pictures) {
+	if len(fonts) != 2 || len(pictures)+len(c.ready) != len(c.pictures) {
 		return nil, bad("fonts and pictures")
 	}
 
@@ -433,6 +444,15 @@ func (c *canvas) assemble(base []byte) ([]byte, error) {
 		out.WriteString(strconv.Itoa(n) + " 0 obj\n")
 	}
 	begin(2)
+	// Pictures that the library did not write come last of all objects.
+	last := size + 2*(len(c.done)-1)
+	var ready []readyPicture
+	for i, name := range c.pictures {
+		if picture, ok := c.ready[name]; ok {
+			pictures = slices.Insert(pictures, i, strconv.Itoa(last+len(ready)))
+			ready = append(ready, picture)
+		}
+	}
 	out.WriteString("<</ProcSet [/PDF /Text /ImageB /ImageC /ImageI]\n/Font <</R " + fonts[0] + " 0 R /B " + fonts[1] + " 0 R>>\n/XObject <<")
 	for i, n := range pictures {
 		out.WriteString("/P" + strconv.Itoa(i) + " " + n + " 0 R ")
@@ -469,6 +489,12 @@ func (c *canvas) assemble(base []byte) ([]byte, error) {
 		out.Write(l.packed)
 		out.WriteString("\nendstream\nendobj\n")
 		l.packed = nil
+	}
+	for i, picture := range ready {
+		begin(last + i)
+		out.WriteString("<</Type /XObject /Subtype /Image " + picture.entries + " /Length " + strconv.Itoa(len(picture.data)) + ">>\nstream\n")
+		out.Write(picture.data)
+		out.WriteString("\nendstream\nendobj\n")
 	}
 	if c.err != nil {
 		return nil, bad(c.err.Error())

@@ -18,6 +18,7 @@ const (
 	CodeNote    = "extract.note"    // a checkpoint note too long for a QR code
 	CodeDrawing = "extract.drawing" // the PDF library refused
 	CodePicture = "extract.picture" // a scan that is no readable picture
+	CodeFax     = "extract.fax"     // a fax that is not whole, or packed in strips of two dimensions
 )
 
 // Code returns the stable code of the error.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -48,6 +49,10 @@ func Pictures(w io.Writer, p Page, files [][]byte) (int, error) {
 	pages := 0
 	for i, data := range files {
 		pictures, err := unpack(data)
+		var refusal *Error
+		if errors.As(err, &refusal) {
+			return 0, refusal
+		}
 		if err != nil {
 			return 0, &Error{code: CodePicture, Field: "picture not readable", Value: strconv.Itoa(i + 1)}
 		}
@@ -61,11 +66,26 @@ func Pictures(w io.Writer, p Page, files [][]byte) (int, error) {
 	return pages, s.write(w)
 }
 
-// A scan is one page of pixels: as the octets of a JPEG, or unpacked.
+// A scan is one page of pixels: as the octets of a JPEG or a fax, or unpacked.
 type scan struct {
 	jpeg          []byte
+	fax           *fax
 	pixels        image.Image
 	width, height int
+	tall          float64 // height of a pixel by its width; 0: square
+}
+
+// A fax is a page as ITU-T T.4 or T.6 pack it, ready for PDF (ISO 32000-1
+// §7.4.6).
+type fax struct {
+	data  []byte
+	k     int  // -1: T.6; 0: T.4; 4: T.4 of two dimensions
+	light bool // what T.4 calls black is white
+}
+
+func (f fax) picture(width, height int) readyPicture {
+	return readyPicture{fmt.Sprintf("/Width %d /Height %d /ColorSpace /DeviceGray /BitsPerComponent 1 /Filter /CCITTFaxDecode "+
+		"/DecodeParms <</K %d /Columns %d /Rows %d /EndOfLine %t /EndOfBlock false /BlackIs1 %t>>", width, height, f.k, width, height, f.k >= 0, f.light), f.data}
 }
 
 // name is one for the same pixels: the PDF library writes a picture known
@@ -82,6 +102,10 @@ func (c scan) name() string {
 		sum.Write(p.Pix)
 	default:
 		sum.Write(c.jpeg)
+		if c.fax != nil {
+			fmt.Fprintln(sum, c.fax.k, c.fax.light)
+			sum.Write(c.fax.data)
+		}
 	}
 	return "scan" + hex.EncodeToString(sum.Sum(nil))
 }
@@ -94,6 +118,11 @@ func (s *sheet) scanned(c scan) error {
 	}
 	switch {
 	case pdf.GetImageInfo(name) != nil:
+	case c.fax != nil:
+		if s.ready == nil {
+			s.ready = map[string]readyPicture{}
+		}
+		s.ready[name] = c.fax.picture(c.width, c.height)
 	case c.jpeg != nil:
 		pdf.RegisterImageOptionsReader(name, fpdf.ImageOptions{ImageType: "JPG"}, bytes.NewReader(c.jpeg))
 		if pdf.Error() != nil {
@@ -105,12 +134,16 @@ func (s *sheet) scanned(c scan) error {
 		}
 	}
 	wide, high := s.width, s.height
-	if c.width > c.height {
+	w, h := float64(c.width), float64(c.height)
+	if c.tall > 0 {
+		h *= c.tall
+	}
+	if w > h {
 		wide, high = high, wide
 	}
 	s.canvas.addPage(wide, high)
-	scale := min(wide/float64(c.width), high/float64(c.height))
-	w, h := float64(c.width)*scale, float64(c.height)*scale
+	scale := min(wide/w, high/h)
+	w, h = w*scale, h*scale
 	s.picture(name, (wide-w)/2, (high-h)/2, w, h)
 	return nil
 }
@@ -276,7 +309,7 @@ func orientation(data []byte) int {
 				return 1
 			}
 			tags, _, err := t.directory(t.first)
-			if n := tags.number(0x0112, 1); err == nil && n >= 1 && n <= 8 {
+			if n := tags.number(tagOrientation, 1); err == nil && n >= 1 && n <= 8 {
 				return n
 			}
 			return 1
