@@ -27,6 +27,8 @@ func (a *app) completedCommands() map[string]completer {
 		"send":    {agenda.StateSigned, agenda.StateAttached, agenda.StateReleased},
 		"archive": {agenda.StateSent, agenda.StateReported}, "report result": {agenda.StateSent, agenda.StateArchived},
 		"print slip": nil, "print draft": nil, "print receipt": nil, "open": nil,
+		"print cover":  {agenda.StateReleased, agenda.StateSent, agenda.StateArchived, agenda.StateReported},
+		"print result": {agenda.StateSent, agenda.StateArchived, agenda.StateReported},
 	}
 	all := map[string]completer{}
 	for path, states := range entries {
@@ -42,11 +44,13 @@ func (a *app) completedCommands() map[string]completer {
 	return all
 }
 
+// words offers what does not depend on the desk.
+func words(list ...string) completer {
+	return func(context.Context, *desk.Desk) ([]cobra.Completion, error) { return list, nil }
+}
+
 // completedFlags are what the values of flags are, by name; those of roles are roles.
 func (a *app) completedFlags() map[string]completer {
-	words := func(list ...string) completer {
-		return func(context.Context, *desk.Desk) ([]cobra.Completion, error) { return list, nil }
-	}
 	return map[string]completer{
 		"to": completeCorrespondents, "cc": completeCorrespondents, "applicant": completeApplicants, "as": completeOfficers,
 		"person": completeOfficers, "like": a.completeEntries(nil, false), "refers": a.completeEntries(nil, false), "retracts": a.completeEntries(nil, false),
@@ -75,8 +79,12 @@ func (a *app) completions(root *cobra.Command) {
 			if local == nil || of == nil {
 				continue
 			}
-			if path == "agenda assign" && name == "to" {
+			switch {
+			case name != "to":
+			case path == "agenda assign":
 				of = flags["role"]
+			case path == "report result", path == "print result":
+				of = words(desk.ToHead, desk.ToApplicant)
 			}
 			// A flag is completed once: the tree is built once.
 			_ = c.RegisterFlagCompletionFunc(name, a.offer(of, false))

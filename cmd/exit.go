@@ -91,6 +91,7 @@ var statusOfCode = map[string]int{
 	"desk.not_good":         exitSignature,
 	"desk.not_in_doubt":     exitStep,
 	"desk.not_ordered":      exitStep,
+	"desk.not_reported":     exitStep,
 	"desk.not_sent":         exitStep,
 	"desk.not_signed":       exitStep,
 	"desk.passphrase":       exitKey,

@@ -77,7 +77,7 @@ func (a *app) printCommand() *cobra.Command {
 		}
 		c.AddCommand(sub)
 	}
-	c.AddCommand(a.printDispatchCommand(), a.printKeyCommand(), a.reportServiceCommand("service"))
+	c.AddCommand(a.printCoverCommand(), a.printResultCommand(), a.printDispatchCommand(), a.printKeyCommand(), a.reportServiceCommand("service"))
 	return c
 }
 
@@ -173,11 +173,21 @@ func (a *app) output(c *cobra.Command, v *printView, name, format, what string, 
 			return err
 		}
 	}
-	if show, _ := c.Flags().GetBool("open"); show && path != "" {
+	a.show(c, path)
+	return a.sheetDone(v, what)
+}
+
+// show opens a written sheet where --open asks for it.
+func (a *app) show(c *cobra.Command, path string) {
+	if wanted, _ := c.Flags().GetBool("open"); wanted && path != "" {
 		if err := desk.OpenFile(c.Context(), path); err != nil {
 			a.warn("print.not_opened", "path", path)
 		}
 	}
+}
+
+// sheetDone tells where a sheet went.
+func (a *app) sheetDone(v *printView, what string) error {
 	return a.result(v, func(w io.Writer) {
 		if v.Printer != nil {
 			fmt.Fprintln(w, a.cat.Text("print.done_printer", "what", what, "printer", *v.Printer, "job", v.Job))

@@ -289,6 +289,8 @@ var commandSynonyms = map[string][]string{
 	"archive":        {"arsipkan", "arsip"},
 	"report":         {"laporkan", "lapor"},
 	"print":          {"cetak"},
+	"print cover":    {"pengantar"},
+	"print result":   {"hasil"},
 	"open":           {"buka"},
 	"verify":         {"periksa"},
 	"officer":        {"petugas"},

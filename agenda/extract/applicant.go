@@ -20,7 +20,7 @@ func Notices(w io.Writer, p Page, notices []Notice) error {
 		s.addPage()
 		s.letterhead(0.75)
 		s.title(noticeTitle, 12)
-		s.para(s.left, s.textWidth(), "C", "Nihil", style{10, false})
+		s.para(s.left, s.textWidth(), "C", "Nihil", style{size: 10})
 	}
 	for _, n := range notices {
 		s.running = joined(", ", noticeTitle, n.Applicant)
@@ -28,7 +28,7 @@ func Notices(w io.Writer, p Page, notices []Notice) error {
 		s.addPage()
 		s.letterhead(0.75)
 		s.title(noticeTitle, 12)
-		st := style{10, false}
+		st := style{size: 10}
 		s.para(s.left, s.textWidth(), "C", n.Date, st)
 		s.y += 2
 		s.para(s.left, s.textWidth(), "L", "Yth. "+n.Applicant, st)
@@ -64,7 +64,7 @@ func (s *sheet) hands(officer, applicant string) {
 	const height = 21.0
 	s.need(height + 3)
 	s.y += 3
-	st := style{9, false}
+	st := style{size: 9}
 	width := s.textWidth()/2 - 4
 	top := s.y
 	for i, head := range []string{titled(officer, "Petugas") + " (paraf)", applicant} {
@@ -120,7 +120,7 @@ func Receipt(w io.Writer, p Page, r ReceiptSheet) error {
 	s.letterhead(0.75)
 	s.title(receiptTitle, 12)
 	s.y += 3
-	st := style{10, false}
+	st := style{size: 10}
 	for _, field := range r.fields() {
 		s.field(field[0], field[1], 42, st)
 	}

@@ -103,7 +103,7 @@ func Book(w io.Writer, s BookSheet) (Printed, error) {
 	for i, c := range s.Columns {
 		t.ruled[i] = c.Key == KeyDestination || c.Key == KeyNumber || c.Key == KeySent || c.Key == KeyRemark
 	}
-	total := style{8.5, true}
+	total := style{size: 8.5, bold: true}
 	t.reserve = total.lead() + 2*padY + 0.5
 
 	before, here := s.Carried, Count{}
@@ -126,17 +126,17 @@ func Book(w io.Writer, s BookSheet) (Printed, error) {
 	sh.addPage()
 	sh.letterhead(1)
 	for i, head := range s.Heads {
-		st := style{10.5, false}
+		st := style{size: 10.5}
 		if i == 0 {
-			st = style{13, true}
+			st = style{size: 13, bold: true}
 		}
 		sh.para(sh.left, sh.textWidth(), "C", head, st)
 	}
 	sh.y += 2.5
 	t.begin()
 
-	signed := style{10, false}
-	small := style{7.5, false}
+	signed := style{size: 10}
+	small := style{size: 7.5}
 	legend := wrap(drawable(s.Legend), sh.textWidth(), small.measure)
 	tail := sh.signatureSpace(signed, s.Left, s.Right)
 	if tail > 0 {

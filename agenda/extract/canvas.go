@@ -30,9 +30,9 @@ type canvas struct {
 	packing  chan struct{} // closed when it is packed; nil: none is
 	packed   bytes.Buffer
 	packer   *flate.Writer
-	used     [2][1 << 16]bool        // characters by weight
-	pictures []string                // in the order of their first use
-	ready    map[string]readyPicture // of them, those that the library never sees
+	used     [len(weightNames)][1 << 16]bool // characters by weight
+	pictures []string                        // in the order of their first use
+	ready    map[string]readyPicture         // of them, those that the library never sees
 	err      error
 
 	// What the content of the page says so far.
@@ -66,6 +66,12 @@ func newCanvas(make func() (*fpdf.Fpdf, error)) *canvas {
 	go base()
 	return &canvas{base: base}
 }
+
+// The weights of the type: what the library calls them, and what the pages do.
+var (
+	weightNames = [...]string{"", "B", "I"}
+	weightMarks = [...]string{"R", "B", "M"}
+)
 
 const pointsPerMM = 72 / 25.4
 
@@ -207,12 +213,9 @@ func (c *canvas) text(x, base float64, text string, st style, fill string) {
 		c.op("BT")
 		c.open, c.at = true, [2]int{}
 	}
-	weight := 0
-	if st.bold {
-		weight = 1
-	}
+	weight := st.weight()
 	if st != c.typeface {
-		c.page.WriteString([]string{"/R ", "/B "}[weight])
+		c.page.WriteString("/" + weightMarks[weight] + " ")
 		c.number(int(math.Round(st.size * 100)))
 		c.op("Tf")
 		c.typeface = st
@@ -312,15 +315,23 @@ func (c *canvas) write(w io.Writer) error {
 		return err
 	}
 	pdf.AddPage()
-	for weight, name := range []string{"", "B"} {
-		pdf.SetFont(fontName, name, 1)
+	var marks []string
+	for weight, name := range weightNames {
 		var text []rune
 		for r, on := range c.used[weight] {
 			if on && !utf16.IsSurrogate(rune(r)) {
 				text = append(text, rune(r))
 			}
 		}
+		if weight == 2 {
+			if len(text) == 0 {
+				break // most files have no columns
+			}
+			pdf.AddUTF8FontFromBytes(fontName, name, mono().data)
+		}
+		pdf.SetFont(fontName, name, 1)
 		pdf.Text(0, 1, string(text))
+		marks = append(marks, weightMarks[weight])
 	}
 	for _, name := range c.pictures {
 		if _, ok := c.ready[name]; ok {
@@ -340,7 +351,7 @@ func (c *canvas) write(w io.Writer) error {
 	if c.err != nil {
 		return &Error{code: CodeDrawing, Field: "PDF", Value: c.err.Error()}
 	}
-	out, err := c.assemble(base.Bytes())
+	out, err := c.assemble(base.Bytes(), marks)
 	if err != nil {
 		return err
 	}
@@ -357,7 +368,7 @@ var (
 
 // assemble puts our pages into the library's file: objects 1 (the page tree),
 // 2 (the resources), 3 and 4 (its page) are written anew, the others kept.
-func (c *canvas) assemble(base []byte) ([]byte, error) {
+func (c *canvas) assemble(base []byte, marks []string) ([]byte, error) {
 	bad := func(what string) error {
 		return &Error{code: CodeDrawing, Field: "PDF", Value: what}
 	}
@@ -421,7 +432,7 @@ func (c *canvas) assemble(base []byte) ([]byte, error) {
 			*list = append(*list, place[name])
 		}
 	}
-	if len(fonts) != 2 || len(pictures)+len(c.ready) != len(c.pictures) {
+	if len(fonts) != len(marks) || len(pictures)+len(c.ready) != len(c.pictures) {
 		return nil, bad("fonts and pictures")
 	}
 
@@ -453,7 +464,14 @@ func (c *canvas) assemble(base []byte) ([]byte, error) {
 			ready = append(ready, picture)
 		}
 	}
-	out.WriteString("<</ProcSet [/PDF /Text /ImageB /ImageC /ImageI]\n/Font <</R " + fonts[0] + " 0 R /B " + fonts[1] + " 0 R>>\n/XObject <<")
+	out.WriteString("<</ProcSet [/PDF /Text /ImageB /ImageC /ImageI]\n/Font <<")
+	for i, mark := range marks {
+		if i > 0 {
+			out.WriteByte(' ')
+		}
+		out.WriteString("/" + mark + " " + fonts[i] + " 0 R")
+	}
+	out.WriteString(">>\n/XObject <<")
 	for i, n := range pictures {
 		out.WriteString("/P" + strconv.Itoa(i) + " " + n + " 0 R ")
 	}

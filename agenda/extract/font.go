@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/go-fonts/liberation/liberationmonoregular"
 	"github.com/go-fonts/liberation/liberationsansbold"
 	"github.com/go-fonts/liberation/liberationsansregular"
 	"golang.org/x/text/unicode/norm"
@@ -25,6 +26,7 @@ type face struct {
 var (
 	regular = sync.OnceValue(func() *face { return newFace(liberationsansregular.TTF) })
 	bold    = sync.OnceValue(func() *face { return newFace(liberationsansbold.TTF) })
+	mono    = sync.OnceValue(func() *face { return newFace(liberationmonoregular.TTF) }) // cover sheets alone
 )
 
 // newFace reads the tables head, hhea, hmtx and cmap (format 4) of an embedded
@@ -115,12 +117,20 @@ func visible(s string) string {
 	return b.String()
 }
 
-// drawable is visible for paper: a character that either face lacks becomes
-// the box.
-func drawable(s string) string {
-	s = visible(s)
-	f, g := regular(), bold()
-	ok := func(r rune) bool { return r < 1<<16 && f.has[r] && g.has[r] }
+// drawable is visible for paper: a character that either face of the sheets
+// lacks becomes the box.
+func drawable(s string) string { return boxed(visible(s), regular(), bold()) }
+
+// boxed puts the box in the place of characters that one of the faces lacks.
+func boxed(s string, faces ...*face) string {
+	ok := func(r rune) bool {
+		for _, f := range faces {
+			if r >= 1<<16 || !f.has[r] {
+				return false
+			}
+		}
+		return true
+	}
 	for _, r := range s {
 		if r != '\n' && !ok(r) {
 			return strings.Map(func(r rune) rune {

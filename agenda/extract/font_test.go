@@ -8,7 +8,7 @@ import (
 
 func TestFacesKnowTheirCharacters(t *testing.T) {
 	t.Parallel()
-	for name, f := range map[string]*face{"regular": regular(), "bold": bold()} {
+	for name, f := range map[string]*face{"regular": regular(), "bold": bold(), "mono": mono()} {
 		for _, r := range "AZaz09 □·–—é…½" + string(missing) {
 			if !f.has[r] || f.width[r] == 0 {
 				t.Errorf("%s: no %q", name, r)
@@ -23,6 +23,11 @@ func TestFacesKnowTheirCharacters(t *testing.T) {
 			if f.width[r] != f.width['0'] {
 				t.Errorf("%s: digits are not tabular", name)
 			}
+		}
+	}
+	for r := range rune(128) {
+		if mono().has[r] && mono().width[r] != 600 {
+			t.Errorf("mono: %q is %d wide", r, mono().width[r])
 		}
 	}
 	// Arial's widths: A is 667/1000, bold 722.

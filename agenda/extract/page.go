@@ -24,13 +24,28 @@ import (
 type style struct {
 	size float64
 	bold bool
+	mono bool // letters of equal width
 }
 
 func (st style) face() *face {
-	if st.bold {
+	switch st.weight() {
+	case 1:
 		return bold()
+	case 2:
+		return mono()
 	}
 	return regular()
+}
+
+// weight is the place of the face among those of a file.
+func (st style) weight() int {
+	switch {
+	case st.mono:
+		return 2
+	case st.bold:
+		return 1
+	}
+	return 0
 }
 
 func (st style) measure(s string) float64 { return st.face().measure(s, st.size) }
@@ -147,8 +162,8 @@ func library(p Page, f form, note bool) (*fpdf.Fpdf, error) {
 		pdf.SetAuthor(visible(p.Office.Lines[n-1]), true)
 	}
 	pdf.SetLang("id-ID")
-	pdf.AddUTF8FontFromBytes(fontName, "", regular().data)
-	pdf.AddUTF8FontFromBytes(fontName, "B", bold().data)
+	pdf.AddUTF8FontFromBytes(fontName, weightNames[0], regular().data)
+	pdf.AddUTF8FontFromBytes(fontName, weightNames[1], bold().data)
 	if note {
 		d := <-encoded
 		if d.err != nil {
@@ -238,14 +253,14 @@ func (s *sheet) addPage() {
 	}
 	if s.classification != "" {
 		s.red(isRed(s.classification))
-		s.text(s.left, s.top-8, s.classification, style{11, true})
+		s.text(s.left, s.top-8, s.classification, style{size: 11, bold: true})
 		s.red(false)
 	}
 	if s.urgency != "" {
-		s.text(s.left, s.top-3.5, s.urgency, style{10, true})
+		s.text(s.left, s.top-3.5, s.urgency, style{size: 10, bold: true})
 	}
 	if !first && s.running != "" {
-		small := style{8, false}
+		small := style{size: 8}
 		line := wrap(drawable(s.running), s.textWidth()*0.7, small.measure)[0]
 		s.align(s.left, s.textWidth(), s.top-4, "R", line, small)
 	}
@@ -278,7 +293,7 @@ func (s *sheet) foot() {
 	if s.plain {
 		return
 	}
-	small := style{7, false}
+	small := style{size: 7}
 	y := s.limit() + 5.5
 	step := small.lead()
 	if s.note {
@@ -297,7 +312,7 @@ func (s *sheet) foot() {
 	}
 	if s.classification != "" {
 		s.red(isRed(s.classification))
-		s.align(s.left, s.textWidth(), s.limit()+7, "C", s.classification, style{10, true})
+		s.align(s.left, s.textWidth(), s.limit()+7, "C", s.classification, style{size: 10, bold: true})
 		s.red(false)
 	}
 }
@@ -328,7 +343,7 @@ func (s *sheet) finish(w io.Writer) (Printed, error) {
 		if s.note {
 			width -= s.codeSide() + 1
 		}
-		small := style{7, false}
+		small := style{size: 7}
 		for i, start := range s.starts {
 			end := n + 1
 			if i+1 < len(s.starts) {
@@ -440,7 +455,7 @@ func (s *sheet) letterhead(scale float64) {
 		x, width = x+side+2, width-2*(side+2)
 	}
 	for i, line := range o.Lines {
-		st := style{13 * scale, true}
+		st := style{size: 13 * scale, bold: true}
 		if i == len(o.Lines)-1 {
 			st.size = 16 * scale
 		}
@@ -451,7 +466,7 @@ func (s *sheet) letterhead(scale float64) {
 		}
 		s.para(x, width, "C", line, st)
 	}
-	small := style{9 * scale, false}
+	small := style{size: 9 * scale}
 	if o.Address != "" {
 		s.para(x, width, "C", o.Address, small)
 	}
@@ -504,7 +519,7 @@ func signatureFoot(b Signature, width float64, st style) []string {
 	if name == "" {
 		name = strings.Repeat(".", 40)
 	}
-	lines := wrap(drawable(name), width, style{st.size, true}.measure)
+	lines := wrap(drawable(name), width, style{size: st.size, bold: true}.measure)
 	if b.Rank != "" {
 		lines = append(lines, wrap(drawable(b.Rank), width, st.measure)...)
 	}
@@ -541,7 +556,7 @@ func (s *sheet) signaturesAt(st style, xs []float64, blocks ...Signature) {
 			named -= len(wrap("NIP "+drawable(b.NIP), width, st.measure))
 		}
 		for n, line := range foot {
-			weight := style{st.size, n < named && b.Name != ""}
+			weight := style{size: st.size, bold: n < named && b.Name != ""}
 			s.text(xs[i], top+float64(heads+signatureBlank+n)*st.lead()+st.rise(), line, weight)
 		}
 	}

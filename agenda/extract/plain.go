@@ -62,14 +62,14 @@ func Plain(w io.Writer, p PlainSheet) (Printed, error) {
 	s.letterhead(1)
 	s.title(p.Title, 14)
 	for _, line := range p.Subtitles {
-		s.para(s.left, s.textWidth(), "C", line, style{11, false})
+		s.para(s.left, s.textWidth(), "C", line, style{size: 11})
 	}
 	s.y += 4
 	if p.Reader != "" {
-		s.para(s.left, s.textWidth(), "L", "Yth. "+p.Reader, style{11, false})
+		s.para(s.left, s.textWidth(), "L", "Yth. "+p.Reader, style{size: 11})
 		s.y += 1.5
 	}
-	signed := style{10.5, false}
+	signed := style{size: 10.5}
 	tail := 0.0
 	if len(p.Signatures) > 0 {
 		tail = s.signatureRows(p.Signatures, signed) + 6
@@ -117,7 +117,7 @@ func (s *sheet) signAll(all []Signature, st style) {
 	}
 }
 
-var plainBody = style{10, false}
+var plainBody = style{size: 10}
 
 // part draws one section; below is room that its last row keeps.
 func (s *sheet) part(c Section, below float64) error {
@@ -217,7 +217,7 @@ func (s *sheet) bars(bars []Bar) {
 	for _, b := range bars {
 		most = max(most, b.Value)
 	}
-	st := style{8.5, false}
+	st := style{size: 8.5}
 	const label, note, height = 50.0, 34.0, 4.6
 	room := s.textWidth() - label - note
 	s.need(float64(len(bars))*(height+1.5) + 2)

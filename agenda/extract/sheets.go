@@ -35,7 +35,7 @@ func (s *sheet) field(label, value string, labelWidth float64, st style) {
 }
 
 func (s *sheet) title(text string, size float64) {
-	s.para(s.left, s.textWidth(), "C", text, style{size, true})
+	s.para(s.left, s.textWidth(), "C", text, style{size: size, bold: true})
 }
 
 const dots = "................................"
@@ -140,9 +140,9 @@ func Draft(w io.Writer, p Page, d DraftSheet) error {
 	s.addPage()
 	s.letterhead(1)
 	s.title("DRAF KRIPTOGRAM", 14)
-	s.para(s.left, s.textWidth(), "C", d.state(), style{10.5, false})
+	s.para(s.left, s.textWidth(), "C", d.state(), style{size: 10.5})
 	s.y += 4
-	st := style{10.5, false}
+	st := style{size: 10.5}
 	for _, field := range d.fields() {
 		if field[0] == "" {
 			x := s.left + 49
@@ -170,7 +170,7 @@ func Draft(w io.Writer, p Page, d DraftSheet) error {
 		}
 		s.y += st.lead()
 	}
-	s.align(s.left, s.textWidth()-3, s.y+st.rise()+0.5, "R", "... selengkapnya dalam berkas elektronik", style{9, false})
+	s.align(s.left, s.textWidth()-3, s.y+st.rise()+0.5, "R", "... selengkapnya dalam berkas elektronik", style{size: 9})
 	s.y += st.lead() + 6
 
 	s.draftBoxes(d)
@@ -182,19 +182,19 @@ func Draft(w io.Writer, p Page, d DraftSheet) error {
 func (s *sheet) draftBoxes(d DraftSheet) {
 	const height = 70.0
 	s.need(height)
-	st := style{10, false}
+	st := style{size: 10}
 	left := s.textWidth() * 0.36
 	x, top := s.left, s.y
 	s.box(x, top, left, height)
 	s.box(x+left, top, s.textWidth()-left, height)
 
 	s.y = top + 2
-	s.para(x+2, left-4, "L", "Paraf "+titled(d.Sandiman.Title, "Sandiman"), style{10, true})
+	s.para(x+2, left-4, "L", "Paraf "+titled(d.Sandiman.Title, "Sandiman"), style{size: 10, bold: true})
 	s.signer(x+2, left-4, top+height, d.Sandiman, "Tanggal, jam: "+orDots(d.ParafAt))
 
 	x, width := x+left+2, s.textWidth()-left-4
 	s.y = top + 2
-	s.para(x, width, "L", titled(d.Head.Title, "Kepala Seksi"), style{10, true})
+	s.para(x, width, "L", titled(d.Head.Title, "Kepala Seksi"), style{size: 10, bold: true})
 	s.y += 1.5
 	for _, choice := range []string{"disetujui, tanda tangani dan kirim", "dikembalikan, alasan: " + dots} {
 		s.box(x, s.y+0.6, 3.2, 3.2)
@@ -208,7 +208,7 @@ func (s *sheet) draftBoxes(d DraftSheet) {
 
 // signer draws who signs at the foot of a box.
 func (s *sheet) signer(x, width, bottom float64, b Signature, at string) {
-	name, small := style{10, b.Name != ""}, style{9, false}
+	name, small := style{size: 10, bold: b.Name != ""}, style{size: 9}
 	height := float64(len(wrap(drawable(orDots(b.Name)), width, name.measure))) * name.lead()
 	var rest []string
 	for _, text := range []string{b.Rank, prefixed("NIP ", b.NIP), at} {
@@ -233,11 +233,11 @@ func titled(title, otherwise string) string {
 
 // section draws the heading of a table, with room for the heads and a row.
 func (s *sheet) section(heading, remark string) {
-	st := style{10.5, true}
+	st := style{size: 10.5, bold: true}
 	s.need(st.lead() + 28)
 	s.y += 3
 	s.text(s.left, s.y+st.rise(), heading, st)
-	s.align(s.left, s.textWidth(), s.y+st.rise(), "R", remark, style{9, false})
+	s.align(s.left, s.textWidth(), s.y+st.rise(), "R", remark, style{size: 9})
 	s.y += st.lead() + 1
 }
 
@@ -275,12 +275,12 @@ func Result(w io.Writer, p Page, r ResultSheet) error {
 	s.addPage()
 	s.letterhead(1)
 	s.title("LAPORAN HASIL PENGIRIMAN", 14)
-	st := style{11, false}
+	st := style{size: 11}
 	s.para(s.left, s.textWidth(), "C", r.Date, st)
 	s.y += 4
 	s.para(s.left, s.textWidth(), "L", "Yth. "+r.Reader, st)
 	s.y += 1.5
-	s.para(s.left, s.textWidth(), "L", r.summary(), style{11, true})
+	s.para(s.left, s.textWidth(), "L", r.summary(), style{size: 11, bold: true})
 
 	s.section(fmt.Sprintf(ordinaryHeading, len(r.Ordinary)), "")
 	t, err := newTable(s, []Column{
@@ -329,7 +329,7 @@ func Result(w io.Writer, p Page, r ResultSheet) error {
 	})
 
 	s.section("C. Catatan", "")
-	body := style{10, false}
+	body := style{size: 10}
 	if len(r.Notes) == 0 {
 		s.flow(s.left, s.textWidth(), "L", "Nihil", body)
 	}
@@ -400,7 +400,7 @@ func Waiting(w io.Writer, p Page, l WaitingSheet) error {
 	s.addPage()
 	s.letterhead(1)
 	s.title("DAFTAR KRIPTOGRAM MENUNGGU TANDA TANGAN", 13)
-	st := style{11, false}
+	st := style{size: 11}
 	s.para(s.left, s.textWidth(), "C", l.Date, st)
 	s.y += 4
 	s.para(s.left, s.textWidth(), "L", "Yth. "+l.Reader, st)
@@ -426,7 +426,7 @@ func Waiting(w io.Writer, p Page, l WaitingSheet) error {
 			strconv.Itoa(k.Addressees), strconv.Itoa(k.Pages), k.Due, k.CheckWords)
 	})
 	s.y += 2
-	s.flow(s.left, s.textWidth(), "L", l.count(), style{10, false})
+	s.flow(s.left, s.textWidth(), "L", l.count(), style{size: 10})
 	if space > 0 {
 		s.need(space + 6)
 		s.y += 6

@@ -60,7 +60,7 @@ func (s Slip) fields() []slipField {
 	return out
 }
 
-var slipStyle = style{8.5, false}
+var slipStyle = style{size: 8.5}
 
 func (f slipField) width() float64 {
 	if f.label == "" {
@@ -198,7 +198,7 @@ func (s *sheet) slip(x, y float64, p slipPart) {
 	if p.parts > 1 {
 		heading += fmt.Sprintf(" (%d dari %d)", p.part, p.parts)
 	}
-	s.para(x, inner, "L", heading, style{9, true})
+	s.para(x, inner, "L", heading, style{size: 9, bold: true})
 	s.y += 0.8
 	s.text(x, s.y+slipStyle.rise(), "Nomor agenda", slipStyle)
 	s.text(x+slipLabel, s.y+slipStyle.rise(), p.Entry, slipStyle)
@@ -212,5 +212,5 @@ func (s *sheet) slip(x, y float64, p slipPart) {
 	foot := y + slipHeight - slipPad
 	s.box(x+inner-26, foot-slipFoot+2, 26, slipFoot-2)
 	s.y = foot - slipFoot + 3
-	s.para(x, inner-28, "R", "Paraf "+titled(p.Sender, "Petugas"), style{8, false})
+	s.para(x, inner-28, "R", "Paraf "+titled(p.Sender, "Petugas"), style{size: 8})
 }

@@ -56,7 +56,7 @@ const (
 )
 
 func newTable(s *sheet, columns []Column, size float64) (*table, error) {
-	t := &table{s: s, body: style{size, false}, head: style{size, true}, ruled: make([]bool, len(columns))}
+	t := &table{s: s, body: style{size: size}, head: style{size: size, bold: true}, ruled: make([]bool, len(columns))}
 	sum := 0.0
 	for _, c := range columns {
 		if c.Width <= 0 {
@@ -117,7 +117,7 @@ func (t *table) headSpace() float64 {
 	return h
 }
 
-func (t *table) numberStyle() style { return style{t.body.size - 1.5, false} }
+func (t *table) numberStyle() style { return style{size: t.body.size - 1.5} }
 
 // begin draws the heads at the place of the next line.
 func (t *table) begin() {
@@ -165,7 +165,7 @@ func (t *table) nothing() {
 		t.s.rule(x, t.top, x, foot, 0.2)
 	}
 	height := 3 * t.body.lead()
-	t.s.align(t.xs[0], t.xs[len(t.xs)-1]-t.xs[0], foot+height/2+0.35*t.body.size*mmPerPoint, "C", "Nihil", style{t.body.size + 1, false})
+	t.s.align(t.xs[0], t.xs[len(t.xs)-1]-t.xs[0], foot+height/2+0.35*t.body.size*mmPerPoint, "C", "Nihil", style{size: t.body.size + 1})
 	t.s.y += height
 	t.s.rule(t.xs[0], t.s.y, t.xs[len(t.xs)-1], t.s.y, 0.3)
 	t.s.rule(t.xs[0], t.top, t.xs[0], t.s.y, 0.2)

@@ -122,6 +122,14 @@ type SlipLine struct {
 	Route       string // "" for e-mail Sanapati, else "webmail"
 }
 
+// Cover is the cover sheet that went out with one copy of an entry.
+type Cover struct {
+	Entry    string
+	Copy, Of int
+	Sent     string // "diterima server 23 November 2026, 14.47 WIB"
+	Text     string // as it stands in the message, with LF line ends
+}
+
 // DraftSheet is the draft of a kriptogram as the head of section signs it.
 type DraftSheet struct {
 	Classification string

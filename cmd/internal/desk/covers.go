@@ -28,13 +28,13 @@ func (d *Desk) kriptogramCover(block signedtext.Cover, s dossier, unit string) (
 	field(&w, "Dari", d.Config.Office.Name)
 	field(&w, "Kepada", unit)
 	field(&w, "Salinan", fmt.Sprintf("%d dari %d", block.Copy, block.Of))
-	fmt.Fprintf(&w, "Isi      : 1. %-25s %s byte\n", signedtext.KriptogramFile, dots(s.draft.Size))
-	fmt.Fprintf(&w, "           2. %-25s (draf yang diparaf)\n", signedtext.DraftFile)
-	fmt.Fprintf(&w, "           3. %s\n", signedtext.ParafFile)
+	fmt.Fprintf(&w, "%-16s : 1. %-25s %s byte\n", "Isi", signedtext.KriptogramFile, dots(s.draft.Size))
+	fmt.Fprintf(&w, "%-18s 2. %-25s (draf yang diparaf)\n", "", signedtext.DraftFile)
+	fmt.Fprintf(&w, "%-18s 3. %s\n", "", signedtext.ParafFile)
 	if s.draft.Wet() {
 		w.WriteString("Tanda tangan basah; tidak dapat diperiksa oleh program.\n")
 	} else {
-		fmt.Fprintf(&w, "           4. %s\n", signedtext.SignatureFile)
+		fmt.Fprintf(&w, "%-18s 4. %s\n", "", signedtext.SignatureFile)
 	}
 	w.WriteString("\nCara memeriksa dan membuka tanpa program sandi:\n")
 	if s.draft.Wet() {

@@ -94,6 +94,7 @@ const (
 	CodeNotInDoubt     = "desk.not_in_doubt"     // nothing to resolve
 	CodeEvidence       = "desk.evidence"         // evidence does not hold the frozen message
 	CodeNotSent        = "desk.not_sent"         // a sheet or the archive before sending
+	CodeNotReported    = "desk.not_reported"     // the report sheets before the report was made
 	CodeNotArchived    = "desk.not_archived"     // the report of a letter before it is filed
 	CodeCorrespondent  = "desk.correspondent"    // a correspondent's data cannot stand
 	CodeAddress        = "desk.address"          // a mail address that cannot stand
