@@ -47,9 +47,10 @@ func (s *sheet) columns(line string) {
 	indent := len(line) - len(strings.TrimLeft(line, " "))
 	lines := []string{line}
 	if monoText.measure(line) > s.textWidth() {
-		lines = wrap(line, s.textWidth(), monoText.measure)
-		for i := range lines[1:] {
-			lines[1+i] = strings.Repeat(" ", min(indent, 20)) + lines[1+i]
+		lead := strings.Repeat(" ", min(indent, 20))
+		lines = wrap(line[len(lead):], s.textWidth()-monoText.measure(lead), monoText.measure)
+		for i := range lines {
+			lines[i] = lead + lines[i]
 		}
 	}
 	for _, text := range lines {

@@ -100,6 +100,7 @@ type sheet struct {
 	page Page
 	*canvas
 	y      float64
+	taken  float64 // of the width at the right, by a picture on this page
 	ink    string  // colour of the text
 	emblem float64 // width by height
 	digest hash.Hash
@@ -264,7 +265,7 @@ func (s *sheet) addPage() {
 		line := wrap(drawable(s.running), s.textWidth()*0.7, small.measure)[0]
 		s.align(s.left, s.textWidth(), s.top-4, "R", line, small)
 	}
-	s.y = s.top
+	s.y, s.taken = s.top, 0
 }
 
 // isRed tells which words are stamped in red: secret and top secret.

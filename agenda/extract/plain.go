@@ -175,7 +175,7 @@ func (s *sheet) fieldsAndCode(c Section) error {
 		labels = max(labels, plainBody.measure(drawable(f[0])))
 	}
 	labels = min(labels+3, 60)
-	top, right := s.y, s.right
+	top, page := s.y, 0
 	const side = 36.0
 	if c.Code != "" {
 		s.need(side + 2)
@@ -196,13 +196,13 @@ func (s *sheet) fieldsAndCode(c Section) error {
 		}
 		s.picture(name, s.width-s.right-side, top, side, side)
 		s.record("code ", c.Code)
-		s.right += side + 3
+		s.taken, page = side+3, s.pages()
 	}
 	for _, f := range c.Fields {
 		s.field(f[0], f[1], labels, plainBody)
 	}
-	s.right = right
-	if c.Code != "" {
+	s.taken = 0
+	if c.Code != "" && s.pages() == page {
 		s.y = max(s.y, top+side+1)
 	}
 	return nil
@@ -218,7 +218,11 @@ func (s *sheet) bars(bars []Bar) {
 		most = max(most, b.Value)
 	}
 	st := style{size: 8.5}
-	const label, note, height = 50.0, 34.0, 4.6
+	const label, height = 50.0, 4.6
+	note := 34.0
+	for _, b := range bars {
+		note = max(note, min(st.measure(drawable(b.Note))+2, 70))
+	}
 	room := s.textWidth() - label - note
 	s.need(float64(len(bars))*(height+1.5) + 2)
 	s.y += 1
@@ -233,7 +237,7 @@ func (s *sheet) bars(bars []Bar) {
 			s.canvas.box(x, s.y, solid, height, 0)
 		}
 		s.canvas.box(x, s.y, max(whole, 0.2), height, 0.2)
-		s.text(x+whole+1.5, base, b.Note, st)
+		s.text(x+whole+1.5, base, wrap(drawable(b.Note), note-1.5, st.measure)[0], st)
 		s.y += height + 1.5
 	}
 	s.y += 1

@@ -210,3 +210,38 @@ func waiting() extract.WaitingSheet {
 		Right: extract.Signature{Heading: "Pekalongan, 23 November 2026", Title: "Sandiman", Name: "NAMA SANDIMAN", NIP: "00000000 000000 0 001"},
 	}
 }
+
+// covers are those of a kriptogram and of an ordinary letter.
+func covers() []extract.Cover {
+	return []extract.Cover{
+		{Entry: "K42", Copy: 1, Of: 2, Sent: "diterima server 23 November 2026, 14.47 WIB", Text: `sandi-pengantar/1
+SHA256 (kriptogram.txt) = ff678106b9adef2e629195e59261c54d80899caa7ee196b17881dd19ce8b8273
+nomor 017
+waktu 2026-11-23T07:47:00Z
+dari persandian@contoh.sanapati.test 0700fa7c1697df4a7ac10018403658432b7f462f
+kepada sandi.jateng@contoh.sanapati.test b153a9081a897685f5add00a5295cc3d393c050c722b8c26d49a80b2d4b8b16e
+salinan 1/2
+id 2a51a8db6fbcd310679cc9ad1d9c8ab5@contoh.sanapati.test
+
+LEMBAR PENGANTAR KRIPTOGRAM
+Nomor Kriptogram : 017
+Tanggal          : 23 November 2026
+Dari             : Dinas Komunikasi dan Informatika Kota Pekalongan
+Kepada           : Diskominfo Provinsi Jawa Tengah
+Salinan          : 1 dari 2
+Isi              : 1. kriptogram.pgp            325.120 byte
+                   2. kriptogram.txt            (draf yang diparaf)
+
+Cara memeriksa dan membuka tanpa program sandi:
+  gpg --verify kriptogram.txt.ttd.asc kriptogram.txt
+  (gpg selesai dengan kode 2 bila kunci Sandiman pengirim belum dimiliki)
+
+Mohon konfirmasi penerimaan dengan membalas email ini:
+  DITERIMA 017 salinan 1, tanggal, jam, jabatan penerima
+`},
+		{Entry: "S208", Copy: 1, Of: 1, Sent: "menurut keterangan petugas, 23 November 2026, 11.24 WIB", Text: `SURAT PENGANTAR EMAIL SANAPATI
+Nomor Surat      : 005/1204
+Perihal          : Undangan rapat koordinasi
+`},
+	}
+}

@@ -26,11 +26,18 @@ func (s *sheet) flow(x, width float64, align, text string, st style) {
 
 // field draws "label : value"; a value of several lines stays in its column.
 func (s *sheet) field(label, value string, labelWidth float64, st style) {
-	s.need(st.lead())
-	s.text(s.left, s.y+st.rise(), label, st)
+	labels := wrap(drawable(label), labelWidth-1, st.measure)
+	s.need(float64(len(labels)) * st.lead())
+	page, below := s.pages(), s.y+float64(len(labels))*st.lead()
+	for i, line := range labels {
+		s.text(s.left, s.y+float64(i)*st.lead()+st.rise(), line, st)
+	}
 	s.text(s.left+labelWidth, s.y+st.rise(), ":", st)
 	x := s.left + labelWidth + 3
-	s.flow(x, s.left+s.textWidth()-x, "L", value, st)
+	s.flow(x, s.left+s.textWidth()-s.taken-x, "L", value, st)
+	if s.pages() == page {
+		s.y = max(s.y, below)
+	}
 	s.y += 0.8
 }
 
@@ -233,12 +240,22 @@ func titled(title, otherwise string) string {
 
 // section draws the heading of a table, with room for the heads and a row.
 func (s *sheet) section(heading, remark string) {
-	st := style{size: 10.5, bold: true}
-	s.need(st.lead() + 28)
+	st, small := style{size: 10.5, bold: true}, style{size: 9}
+	width := s.textWidth()
+	if remark != "" {
+		width -= small.measure(drawable(remark)) + 4
+	}
+	lines := wrap(drawable(heading), width, st.measure)
+	s.need(float64(len(lines))*st.lead() + 28)
 	s.y += 3
-	s.text(s.left, s.y+st.rise(), heading, st)
-	s.align(s.left, s.textWidth(), s.y+st.rise(), "R", remark, style{size: 9})
-	s.y += st.lead() + 1
+	for i, line := range lines {
+		s.text(s.left, s.y+st.rise(), line, st)
+		if i == 0 {
+			s.align(s.left, s.textWidth(), s.y+st.rise(), "R", remark, small)
+		}
+		s.y += st.lead()
+	}
+	s.y += 1
 }
 
 func (r ResultSheet) summary() string {

@@ -212,5 +212,9 @@ func (s *sheet) slip(x, y float64, p slipPart) {
 	foot := y + slipHeight - slipPad
 	s.box(x+inner-26, foot-slipFoot+2, 26, slipFoot-2)
 	s.y = foot - slipFoot + 3
-	s.para(x, inner-28, "R", "Paraf "+titled(p.Sender, "Petugas"), style{size: 8})
+	paraf, st := "Paraf "+titled(p.Sender, "Petugas"), style{size: 8}
+	for st.size > 4 && float64(len(wrap(drawable(paraf), inner-28, st.measure)))*st.lead() > slipFoot-3 {
+		st.size -= 0.5
+	}
+	s.para(x, inner-28, "R", paraf, st)
 }
