@@ -261,11 +261,24 @@ func (s *sheet) addPage() {
 		s.text(s.left, s.top-3.5, s.urgency, style{size: 10, bold: true})
 	}
 	if !first && s.running != "" {
-		small := style{size: 8}
-		line := wrap(drawable(s.running), s.textWidth()*0.7, small.measure)[0]
+		marks := max(style{size: 11, bold: true}.measure(drawable(s.classification)), style{size: 10, bold: true}.measure(drawable(s.urgency)))
+		line, small := shortened(drawable(s.running), s.textWidth()-marks-5, style{size: 8})
 		s.align(s.left, s.textWidth(), s.top-4, "R", line, small)
 	}
 	s.y, s.taken = s.top, 0
+}
+
+// shortened makes a line fit in a width: in smaller letters, down to six
+// points, then without its end, which dots stand for.
+func shortened(line string, width float64, st style) (string, style) {
+	line = oneLine.Replace(line)
+	for st.size > 6 && st.measure(line) > width {
+		st.size -= 0.5
+	}
+	if st.measure(line) > width {
+		line = wrap(line, width-st.measure(" ..."), st.measure)[0] + " ..."
+	}
+	return line, st
 }
 
 // isRed tells which words are stamped in red: secret and top secret.
