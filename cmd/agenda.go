@@ -147,41 +147,16 @@ func (f letterForm) addressees(values []string) ([]string, error) {
 	return list, nil
 }
 
-// maxSubject bounds a subject file in octets.
-const maxSubject = 16 << 10
-
-// subject reads --subject: the words themselves, "-" for standard input, "@FILE" for a file. ok is false when the flag is absent.
+// subject reads --subject, see (*app).text. ok is false when the flag is absent.
 func (f letterForm) subject(class agenda.Class) (text string, ok bool, err error) {
 	if !f.changed("subject") {
 		return "", false, nil
 	}
-	value := flag(f.c, "subject")
-	path, isFile := strings.CutPrefix(value, "@")
-	var data []byte
-	switch {
-	case value == "-":
-		data, err = io.ReadAll(io.LimitReader(f.a.term.In(), maxSubject+1))
-	case isFile:
-		data, err = readSmall(path, maxSubject+1)
-	default:
-		if class != agenda.ClassBiasa {
-			f.a.warn("agenda.subject_history")
-		}
-		return value, true, nil
+	text, typed, err := f.a.text(f.c, "subject")
+	if typed && class != agenda.ClassBiasa {
+		f.a.warn("agenda.subject_history")
 	}
-	if err != nil || len(data) > maxSubject {
-		return "", true, usageError("usage.subject_file", "value", value)
-	}
-	return strings.Join(strings.Fields(strings.TrimPrefix(string(data), "\ufeff")), " "), true, nil
-}
-
-func readSmall(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, limit))
+	return text, true, err
 }
 
 func (a *app) agendaAdd() *cobra.Command {

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -161,6 +163,50 @@ func (a *app) stringFlags(c *cobra.Command, area string, names ...string) {
 func flag(c *cobra.Command, name string) string {
 	s, _ := c.Flags().GetString(name)
 	return strings.TrimSpace(s)
+}
+
+// maxText bounds a text from a file or from standard input, in octets.
+const maxText = 16 << 10
+
+// text is the value of a text flag as one line: the words themselves (typed, and so in the shell's history), "-" for standard
+// input, "@FILE" for a file.
+func (a *app) text(c *cobra.Command, name string) (text string, typed bool, err error) {
+	value := flag(c, name)
+	path, isFile := strings.CutPrefix(value, "@")
+	var data []byte
+	switch {
+	case value == "-":
+		data, err = io.ReadAll(io.LimitReader(a.term.In(), maxText+1))
+	case isFile:
+		data, err = readSmall(path, maxText+1)
+	default:
+		return value, true, nil
+	}
+	if err != nil || len(data) > maxText || !utf8.Valid(data) {
+		return "", false, usageError("usage.text_file", "flag", "--"+name, "value", value)
+	}
+	return strings.Join(strings.Fields(strings.TrimPrefix(string(data), "\ufeff")), " "), false, nil
+}
+
+func readSmall(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, limit))
+}
+
+// needText is need for a flag that text reads; a text without a word is none.
+func (a *app) needText(c *cobra.Command, name, id string) (string, error) {
+	if flag(c, name) == "" {
+		return a.need(c, name, id)
+	}
+	s, _, err := a.text(c, name)
+	if err == nil && s == "" {
+		err = usageError("usage.flag_required", "flag", "--"+name)
+	}
+	return s, err
 }
 
 // need returns the value of a text flag, asked with the message id when it is missing.

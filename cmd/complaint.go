@@ -109,7 +109,7 @@ func (a *app) complaintAdd() *cobra.Command {
 			if k.Complainant, err = a.need(c, "from", "complaint.ask.from"); err != nil {
 				return err
 			}
-			if k.Text, err = a.need(c, "text", "complaint.ask.text"); err != nil {
+			if k.Text, err = a.needText(c, "text", "complaint.ask.text"); err != nil {
 				return err
 			}
 			if a.flags.dryRun {
@@ -164,7 +164,7 @@ func (a *app) complaintStepCommand(step string) *cobra.Command {
 			if err := future(at, d.Now(), "at"); err != nil {
 				return err
 			}
-			text, err := a.need(c, "text", "complaint.ask."+step)
+			text, err := a.needText(c, "text", "complaint.ask."+step)
 			if err != nil {
 				return err
 			}
