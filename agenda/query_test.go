@@ -153,3 +153,51 @@ func TestSearch(t *testing.T) {
 	}
 	b.clean()
 }
+
+// Views that follow each other use one connection: each new one would read the
+// schema and prepare its statements again.
+func TestViewsShareAConnection(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	b.at(Surat, StateReported)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(b.Close())
+	again, err := Open(t.Context(), b.path, Options{Now: b.clock.Now, ReadOnly: true})
+	must(err)
+	defer again.Close()
+	for range 2 * maxReaders {
+		_, err := again.List(t.Context(), Filter{})
+		must(err)
+		_, err = again.Officers(t.Context(), b.clock.Now())
+		must(err)
+	}
+	if n := again.readers.Stats().OpenConnections; n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// What stands before a moment is counted by the book and its numbers.
+func TestCountBefore(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	b.at(Kriptogram, StateSent)
+	b.at(Surat, StateSent)
+	b.at(Kriptogram, StateVoid)
+	b.clock.add(24 * time.Hour)
+	moment := b.clock.Now()
+	b.at(Kriptogram, StateSent)
+	b.at(Surat, StateSent)
+	for book, want := range map[BookName]YearCount{Kriptogram: {Entries: 2, Numbers: 1}, Surat: {Entries: 1}} {
+		if got, err := b.CountBefore(t.Context(), book, 2026, moment); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", book, got, err, want)
+		}
+		if got, err := b.CountBefore(t.Context(), book, 2027, moment); err != nil || got != (YearCount{}) {
+			t.Errorf("%s of another year: %+v, %v", book, got, err)
+		}
+	}
+}

@@ -55,7 +55,8 @@ func span(ctx context.Context, q querier, from, until time.Time) (Span, error) {
 // found by halving: the stamps of the log never fall.
 func firstSince(ctx context.Context, q querier, t time.Time) (int64, error) {
 	var low, high sql.NullInt64
-	if err := q.QueryRowContext(ctx, "SELECT min(id), max(id) FROM entry").Scan(&low, &high); err != nil {
+	// Asked for both at once, SQLite would read the whole table.
+	if err := q.QueryRowContext(ctx, "SELECT (SELECT min(id) FROM entry), (SELECT max(id) FROM entry)").Scan(&low, &high); err != nil {
 		return 0, storage(err)
 	}
 	if !low.Valid { // no entry yet
@@ -405,11 +406,14 @@ func (b *Book) CountBefore(ctx context.Context, book BookName, year int, before 
 			return err
 		}
 		var top sql.NullInt64
-		err = q.QueryRowContext(ctx, "SELECT max(serial), count(number_seq) FROM entry WHERE book=$1 AND year=$2 AND id<$3",
-			string(book), year, s.After).Scan(&top, &c.Numbers)
-		// Serials have no gap: the highest is the count.
+		// Serials have no gap: the highest is the count. The index knows it.
+		err = q.QueryRowContext(ctx, "SELECT max(serial) FROM entry WHERE book=$1 AND year=$2 AND id<$3", string(book), year, s.After).Scan(&top)
 		c.Entries = int(top.Int64)
-		return storage(err)
+		if err != nil || book == Surat { // an ordinary letter has no number of ours
+			return storage(err)
+		}
+		return storage(q.QueryRowContext(ctx, "SELECT count(number_seq) FROM entry WHERE book=$1 AND year=$2 AND serial<=$3",
+			string(book), year, c.Entries).Scan(&c.Numbers))
 	})
 	return c, err
 }
