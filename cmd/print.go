@@ -248,8 +248,14 @@ func printPaper(s string, allowed ...extract.Paper) (string, error) {
 	return "", usageError("usage.choice", "flag", "--paper", "value", strings.Join(words, ", "))
 }
 
-// lean is the garbage in percent of what is in use that printing a book puts up with.
-const lean = 50
+// The garbage, in percent of what is in use, that printing puts up with: a whole book is long and has to fit into a small memory,
+// the sheets of some days are done before collecting would be worth its time.
+const (
+	lean   = 50
+	lavish = 400
+
+	fewDays = 7 * 24 * time.Hour
+)
 
 // formatJSON is the rows of a book as entries.
 const formatJSON = "json"
@@ -327,8 +333,11 @@ func (a *app) printBook(ctx context.Context, c *cobra.Command, d *desk.Desk, arg
 		v.Rows = len(list)
 		return a.output(c, &v, name, formatJSON, what, func(w io.Writer) error { return render.WriteJSON(w, rows) })
 	}
-	// A book may be long: little garbage is let lie.
-	defer debug.SetGCPercent(debug.SetGCPercent(lean))
+	garbage := lean
+	if !p.From.IsZero() && p.Until.Sub(p.From) <= fewDays {
+		garbage = lavish
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	return a.output(c, &v, name, p.Format, what, func(w io.Writer) error {
 		done, err := d.PrintBook(ctx, w, p)
 		v.Rows, v.Pages, v.Again, v.Sheet, v.Volume = done.Rows, done.Pages, done.Again, done.Sheet, done.Volume
