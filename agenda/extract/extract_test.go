@@ -187,7 +187,11 @@ func TestSheetsPassQpdf(t *testing.T) {
 	if _, err := exec.LookPath("qpdf"); err != nil {
 		t.Skip("qpdf is not installed")
 	}
-	for name, f := range forms() {
+	all := forms()
+	for name, f := range extremes() {
+		all[name] = f
+	}
+	for name, f := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "sheet.pdf")
