@@ -4,8 +4,8 @@
 // from the caller as finished words.
 //
 // Entry points: [Book], [BookText] and [BookCSV] write a book from a stream of
-// rows; [Slips], [Draft], [Result], [Notices], [Receipt] and [Waiting] write
-// the other sheets. [Date] and its neighbours write dates and times.
+// rows; [Slips], [Draft], [Result], [Notices], [Receipt], [Waiting], [Covers]
+// and [Plain] write the other sheets, [Pictures] a PDF of scans. [Date] and its neighbours write dates and times.
 //
 // Invariants: the same values give the same octets, since the only clock is
 // [Page.PrintedAt]. A row is never split over two pages unless it is higher

@@ -249,14 +249,6 @@ func (p *view) uprights(left float64) []float64 {
 	return out
 }
 
-func (p *view) find(text string) (word, bool) {
-	i := slices.IndexFunc(p.words, func(w word) bool { return strings.Contains(w.text, text) })
-	if i < 0 {
-		return word{}, false
-	}
-	return p.words[i], true
-}
-
 // frameOf is the margins of a kind of sheet (portrait 30 and 25, across 30 and
 // 20, half sheets 25 and 20, slips 4).
 func frameOf(name string, p view) frame {
