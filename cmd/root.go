@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -41,6 +42,8 @@ type Hooks struct {
 	Now func() time.Time
 	// S2K is the cost of locking a new key; zero is the real one.
 	S2K crypto.S2KCost
+	// Dial reaches the gateway; nil means the network of the machine.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	folder string // the desk of the practice, when no flag names another
 }

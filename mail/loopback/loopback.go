@@ -74,6 +74,7 @@ type Server struct {
 	mu       sync.Mutex
 	accepted []Accepted
 	next     int
+	closed   bool
 }
 
 // Start runs a server until Close.
@@ -130,6 +131,9 @@ func Start(o Options) (*Server, error) {
 	done := make(chan error, 1)
 	go func() { done <- b.Serve(l) }()
 	s.close = sync.OnceValue(func() error {
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
 		// The server closes only listeners that Serve has come to see.
 		b.Close()
 		l.Close()
@@ -154,7 +158,8 @@ func (s *Server) Messages() []Accepted {
 	return slices.Clone(s.accepted)
 }
 
-// Close stops the server and drops its connections.
+// Close stops the server and drops its connections. It takes nothing more, also
+// not what was under way: Messages tells all of it from then on.
 func (s *Server) Close() error { return s.close() }
 
 func (s *Server) hook(stage, arg string) error {
@@ -171,6 +176,9 @@ func (s *Server) hook(stage, arg string) error {
 func (s *Server) keep(a Accepted) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return "", smtp.ErrServerClosed
+	}
 	for {
 		s.next++
 		a.QueueID = fmt.Sprintf("%04d", s.next)

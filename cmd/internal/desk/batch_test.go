@@ -111,7 +111,7 @@ func TestGatewayGoesAwayInABatch(t *testing.T) {
 	}})
 	names := f.attached(30, "jateng")
 	limit := limitedDial{left: 3}
-	f.dial = limit.dial
+	f.opts.Dial = limit.dial
 	res, err := f.Send(t.Context(), SendParams{Names: names, Secrets: right})
 	if err != nil || res.Down == nil || len(res.Waiting) == 0 {
 		t.Fatalf("down %v, %d waiting, error %v", res.Down, len(res.Waiting), err)
@@ -127,7 +127,7 @@ func TestGatewayGoesAwayInABatch(t *testing.T) {
 	}
 	f.server(names)
 	taken.Store(-1000)
-	f.dial = nil
+	f.opts.Dial = nil
 	if _, err := f.Send(t.Context(), SendParams{Names: names, Secrets: right}); err != nil {
 		t.Fatal(err)
 	}

@@ -49,6 +49,9 @@ type Options struct {
 	ReadOnly    bool
 	AcceptClock string // reason to accept a clock far ahead of the book
 	As          string // handle of the acting officer; "": the settings', else the only one who fits
+
+	// Dial reaches the gateway; nil: the system's. Its connections must support deadlines.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Desk is an open desk folder. The steps on different entries may run side by
@@ -62,11 +65,10 @@ type Desk struct {
 
 	opts         Options
 	user, host   string
-	asking       sync.Mutex                                                           // guards the two below; one question at a time
-	unlocked     map[crypto.Fingerprint]*crypto.Key                                   // by passphrase, once per process
-	mailPassword string                                                               // asked once per process
-	dial         func(ctx context.Context, network, address string) (net.Conn, error) // nil: the system's
-	certificates sync.Map                                                             // agenda.Hash → *crypto.Certificate, of the book's objects
+	asking       sync.Mutex                         // guards the two below; one question at a time
+	unlocked     map[crypto.Fingerprint]*crypto.Key // by passphrase, once per process
+	mailPassword string                             // asked once per process
+	certificates sync.Map                           // agenda.Hash → *crypto.Certificate, of the book's objects
 }
 
 // noDesk tells a folder that was never a desk from one that may not be read

@@ -30,7 +30,7 @@ func (d *Desk) gateway(s Secrets) (mail.Gateway, error) {
 	c := d.Config.Gateway
 	g := mail.Gateway{
 		Address: c.Address, TLS: mail.TLSMode(c.TLS), EHLO: c.EHLOName(), Username: c.Username,
-		Pins: c.PinDigests(), Now: d.opts.Now, Dial: d.dial,
+		Pins: c.PinDigests(), Now: d.opts.Now, Dial: d.opts.Dial,
 	}
 	if c.ClientCert != "" {
 		cert, err := d.clientCertificate()
