@@ -6,11 +6,12 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -75,13 +76,19 @@ func (g *Gateway) startTLS(ctx context.Context, conn net.Conn, host, stage strin
 	defer cancel()
 	t := tls.Client(conn, g.tlsConfig(host))
 	if err := t.HandshakeContext(ctx); err != nil {
-		if ne := net.Error(nil); errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
-			errors.As(err, &ne) && ne.Timeout() {
-			return nil, &Error{code: CodeTimeout, Stage: stage, Err: err}
+		if e := lost(stage, err); e.code == CodeTimeout || dropped(err) {
+			return nil, e
 		}
 		return nil, &Error{code: CodeTLS, Stage: stage, Err: err}
 	}
 	return t, nil
+}
+
+// dropped tells a connection that ended from a handshake that was refused: the
+// first may go better the next time.
+func dropped(err error) bool {
+	var system syscall.Errno
+	return errors.As(err, &system) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func (p *Peer) describe(cs tls.ConnectionState) {
