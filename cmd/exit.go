@@ -71,7 +71,6 @@ var statusOfCode = map[string]int{
 	"desk.evidence":         exitSignature,
 	"desk.fingerprint":      exitKey,
 	"desk.folder_":          exitNoDesk,
-	"desk.gateway":          exitDeferred,
 	"desk.handle":           exitUsage,
 	"desk.import":           exitUsage,
 	"desk.key_medium":       exitKey,

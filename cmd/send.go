@@ -203,7 +203,7 @@ const manyCopies = 20
 // tellDown says in one line why the gateway cannot be used. What was not sent and what to type next come with the summary.
 func (a *app) tellDown(d *desk.Desk, why error) {
 	switch codeOf(why) {
-	case "mail.connect", "mail.timeout", "desk.gateway":
+	case "mail.connect", "mail.timeout":
 		a.warn("send.down", "address", d.Config.Gateway.Address)
 	default:
 		_, text := a.explain(why)

@@ -307,8 +307,8 @@ func (s *sending) fate(e agenda.Entry, c agenda.Copy) Delivery {
 // when the clerk wants to number and queue.
 func (s *sending) run(ctx context.Context) error {
 	session, err := s.d.connect(ctx, s.p.Secrets)
-	if nobody := (*unanswered)(nil); errors.As(err, &nobody) {
-		return nobody.err
+	if ours := (*ourFault)(nil); errors.As(err, &ours) {
+		return ours.err
 	}
 	if err != nil && ctx.Err() != nil { // whoever presses Ctrl-C at the question
 		return ctx.Err()

@@ -86,6 +86,7 @@ const (
 	CodeMailboxLogin   = "desk.mailbox_login"    // the mailbox server refused account or password
 	CodeMailboxRefused = "desk.mailbox_refused"  // the mailbox server does not open the mailbox
 	CodeMailboxTLS     = "desk.mailbox_tls"      // no protected connection to the mailbox server
+	CodeGateway        = "desk.gateway"          // a setting of the gateway cannot be used
 	CodeFingerprint    = "desk.fingerprint"      // typed groups differ
 	CodeSameKeyID      = "desk.same_key_id"      // two encryption keys with one 64-bit id
 	CodeInsideDesk     = "desk.inside_desk"      // a private key may not be written inside the desk

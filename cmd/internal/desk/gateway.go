@@ -17,13 +17,19 @@ import (
 	"sandi/mail"
 )
 
-// connect opens and logs in to the gateway of the settings.
+// connect opens and logs in to the gateway of the settings. What failed on this
+// side of the connection is an [*ourFault], without the words of a session
+// around it: it must not be told as the gateway's.
 func (d *Desk) connect(ctx context.Context, s Secrets) (*mail.Session, error) {
 	g, err := d.gateway(s)
 	if err != nil {
-		return nil, err
+		return nil, &ourFault{err}
 	}
-	return mail.Connect(ctx, g)
+	session, err := mail.Connect(ctx, g)
+	if ours := (*ourFault)(nil); errors.As(err, &ours) {
+		return nil, ours
+	}
+	return session, err
 }
 
 func (d *Desk) gateway(s Secrets) (mail.Gateway, error) {
@@ -117,12 +123,13 @@ func (d *Desk) Probe(ctx context.Context, s Secrets) (Probe, error) {
 	return p, vault.WriteFile(d.path(probeFile), append(data, '\n'), 0o600)
 }
 
-// unanswered is a password that nobody gave: no fault of the gateway.
-type unanswered struct{ err error }
+// ourFault is a setting that cannot be used or a password that nobody gave:
+// trying again later mends nothing, and the gateway was not down.
+type ourFault struct{ err error }
 
-func (e *unanswered) Error() string { return e.err.Error() }
+func (e *ourFault) Error() string { return e.err.Error() }
 
-func (e *unanswered) Unwrap() error { return e.err }
+func (e *ourFault) Unwrap() error { return e.err }
 
 // password asks for the mailbox password, or runs the command of the settings
 // for it: an argument list, no shell, so that nothing is interpreted.
@@ -136,7 +143,7 @@ func (d *Desk) password(ctx context.Context, s Secrets) (string, error) {
 	var err error
 	if len(argv) == 0 {
 		if d.mailPassword, err = s.MailPassword(ctx, d.Config.Gateway.Username); err != nil {
-			err = &unanswered{err}
+			err = &ourFault{err}
 		}
 		return d.mailPassword, err
 	}
@@ -144,7 +151,7 @@ func (d *Desk) password(ctx context.Context, s Secrets) (string, error) {
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	c.Stdout = &out
 	if err := c.Run(); err != nil {
-		return "", &Error{code: CodeGateway, Field: "gateway.password_command", Err: errors.New("command did not succeed")}
+		return "", &ourFault{&Error{code: CodeGateway, Field: "gateway.password_command", Err: errors.New("command did not succeed")}}
 	}
 	d.mailPassword = strings.TrimRight(out.String(), "\r\n")
 	return d.mailPassword, nil
