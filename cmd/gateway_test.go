@@ -156,21 +156,42 @@ func cmdOffice(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(".")
 	desk := filepath.Join(dir, "meja")
 	ts.Setenv("SANDI_DESK", desk)
-	cheap := crypto.S2KCost{MemoryExponent: 10, Passes: 1, Parallelism: 1}
 	now := time.Now()
 	if s := ts.Getenv("SANDI_TEST_NOW"); s != "" {
 		var err error
 		now, err = time.Parse(time.RFC3339, s)
 		ts.Check(err)
 	}
+	gateway := []string{"--gateway", ts.Getenv("GATEWAY"), "--tls", "starttls", "--gateway-user", "persandian", "--ca", filepath.Join(dir, "ca.pem")}
+	if len(args) == 1 {
+		gateway = []string{"--gateway", ts.Getenv("GATEWAY"), "--tls", "none", "--gateway-user", "", "--ca", ""}
+	}
+	makeOffice(ts, dir, desk, gateway, now)
+}
+
+// fatal is a test or a script.
+type fatal interface {
+	Fatalf(format string, args ...any)
+}
+
+// cheap is the least cost of a passphrase: tests make many keys.
+var cheap = crypto.S2KCost{MemoryExponent: 10, Passes: 1, Parallelism: 1}
+
+// makeOffice makes the desk and leaves the files around it in dir.
+func makeOffice(ts fatal, dir, desk string, gateway []string, now time.Time) {
+	check := func(err error) {
+		if err != nil {
+			ts.Fatalf("office: %v", err)
+		}
+	}
 	hooks := Hooks{S2K: cheap, Now: func() time.Time { return now }, folder: desk}
 	file := func(name string) string { return filepath.Join(dir, name) }
-	write := func(name string, data []byte) { ts.Check(os.WriteFile(file(name), data, 0o600)) }
+	write := func(name string, data []byte) { check(os.WriteFile(file(name), data, 0o600)) }
 	public := func(key, name string) {
 		data, err := os.ReadFile(key)
-		ts.Check(err)
+		check(err)
 		cert, err := crypto.CertificateOfSecret(data)
-		ts.Check(err)
+		check(err)
 		write(name, cert.Armor())
 	}
 	run := func(args ...string) {
@@ -185,13 +206,9 @@ func cmdOffice(ts *testscript.TestScript, neg bool, args []string) {
 			Name: name, Email: name + "@contoh.test", Passphrase: []byte(testPhrase), Kind: kind, Cost: cheap, Now: now.Add(-time.Hour),
 			Lifetime: 365 * 24 * time.Hour,
 		})
-		ts.Check(err)
+		check(err)
 		write(name+".key", secret)
 		public(file(name+".key"), name+".asc")
-	}
-	gateway := []string{"--gateway", ts.Getenv("GATEWAY"), "--tls", "starttls", "--gateway-user", "persandian", "--ca", file("ca.pem")}
-	if len(args) == 1 {
-		gateway = []string{"--gateway", ts.Getenv("GATEWAY"), "--tls", "none", "--gateway-user", "", "--ca", ""}
 	}
 	run(append([]string{"init", "--office", "Dinas Uji", "--from", "persandian@contoh.test", "--archive-key-out", file("arsip.key")}, gateway...)...)
 	run("officer", "add", "sandiman", "--role", "sandiman", "--name", "Sandiman", "--new-key")
@@ -201,15 +218,15 @@ func cmdOffice(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range []string{"jateng", "batang"} {
 		run("correspondent", "add", name, "--unit", "Diskominfo "+name, "--address", "sandi."+name+"@contoh.test", "--cert", file(name+".asc"))
 		data, err := os.ReadFile(file(name + ".asc"))
-		ts.Check(err)
+		check(err)
 		cert, err := crypto.ParseCertificate(data)
-		ts.Check(err)
+		check(err)
 		run("correspondent", "confirm", name, "--fingerprint", string(cert.Fingerprint()), "--by", "operator", "--channel", "telepon")
 	}
 	public(filepath.Join(desk, "keys", "sandiman.key"), "sandiman.asc")
 	public(file("kasi.key"), "kasi.asc")
-	ts.Check(demoPDF(file("surat.pdf"), 2))
-	ts.Check(demoScan(file("pindaian.pdf"), 1))
+	check(demoPDF(file("surat.pdf"), 2))
+	check(demoScan(file("pindaian.pdf"), 1))
 	write("perihal.txt", []byte("Rencana yang tidak boleh tampak\n"))
 	write("phrases.txt", []byte(testPhrase+"\n"))
 	write("wrong.txt", []byte("bukan frasanya\n"))
@@ -311,7 +328,7 @@ func TestDemo(t *testing.T) {
 	t.Setenv("LC_ALL", "")
 	dir := filepath.Join(t.TempDir(), "latihan")
 	var out strings.Builder
-	hooks := Hooks{S2K: crypto.S2KCost{MemoryExponent: 10, Passes: 1, Parallelism: 1}}
+	hooks := Hooks{S2K: cheap}
 	n := Main([]string{"--lang", "id", "demo", "--keep", dir}, term.New(strings.NewReader(""), &out, &out, nil), hooks)
 	if n != 0 {
 		t.Fatalf("status %d\n%s", n, out.String())

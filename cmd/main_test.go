@@ -9,7 +9,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sandi/cmd/internal/term"
-	"sandi/crypto"
 )
 
 // TestMain makes the test binary stand in for sandi when a script calls it.
@@ -21,7 +20,7 @@ func TestMain(m *testing.M) {
 // that starts there and runs on with real time. The program itself knows no such variable.
 func scriptMain() {
 	detach()
-	hooks := Hooks{S2K: crypto.S2KCost{MemoryExponent: 10, Passes: 1, Parallelism: 1}}
+	hooks := Hooks{S2K: cheap}
 	if s := os.Getenv("SANDI_TEST_NOW"); s != "" {
 		start, err := time.Parse(time.RFC3339, s)
 		if err != nil {

@@ -77,7 +77,6 @@ func cmdAddressee(ts *testscript.TestScript, neg bool, args []string) {
 		now, err = time.Parse(time.RFC3339, s)
 		ts.Check(err)
 	}
-	cheap := crypto.S2KCost{MemoryExponent: 10, Passes: 1, Parallelism: 1}
 	secret, err := crypto.GenerateKey(crypto.GenerateParams{
 		Name: args[0], Email: args[0] + "@contoh.test", Passphrase: []byte(testPhrase), Cost: cheap, Now: now.Add(-time.Hour), Lifetime: life,
 	})
