@@ -7,6 +7,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -449,6 +450,8 @@ func (a *app) messageArgs(err error) []any {
 		add("detail", a.cat.Text("detail.read_only"))
 	case errors.Is(err, desk.ErrNotRegular):
 		add("detail", a.cat.Text("detail.not_regular"))
+	case certificateDetail(err) != "":
+		add("detail", a.cat.Text(certificateDetail(err)))
 	}
 	for _, e := range chain(err) {
 		if own, ok := e.(interface{ Args() []any }); ok {
@@ -510,6 +513,26 @@ func (a *app) messageArgs(err error) []any {
 	}
 	add("command", a.commandPath())
 	return firstOfEach(pairs)
+}
+
+// certificateDetail is the message that says what is wrong with the certificate of the gateway, "" for any other error.
+func certificateDetail(err error) string {
+	var invalid x509.CertificateInvalidError
+	var name x509.HostnameError
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.Is(err, mail.ErrNotPinned):
+		return "detail.certificate_pin"
+	case errors.As(err, &name):
+		return "detail.certificate_name"
+	case errors.As(err, &authority):
+		return "detail.certificate_authority"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "detail.certificate_time"
+	case errors.As(err, &invalid):
+		return "detail.certificate_use"
+	}
+	return ""
 }
 
 // chain lists an error and all that it wraps, in the order of errors.As.

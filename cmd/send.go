@@ -208,7 +208,9 @@ func (a *app) tellDown(d *desk.Desk, why error) {
 	default:
 		_, text := a.explain(why)
 		line, _, _ := strings.Cut(text, "\n")
-		fmt.Fprintln(a.talk, line)
+		for _, part := range wrapped(line, 78) {
+			a.warnLine(part)
+		}
 	}
 }
 

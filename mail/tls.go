@@ -55,6 +55,10 @@ func (g *Gateway) tlsConfig(host string) *tls.Config {
 	}
 }
 
+// ErrNotPinned is the cause of a CodeTLS error when the gateway is proved to be
+// who it says and has none of the keys that the office pinned.
+var ErrNotPinned = errors.New("no key of the certificate chain is pinned")
+
 // checkPins wants one certificate of a verified chain to have a pinned key.
 func checkPins(cs tls.ConnectionState, pins [][32]byte) error {
 	if len(pins) == 0 {
@@ -67,7 +71,7 @@ func checkPins(cs tls.ConnectionState, pins [][32]byte) error {
 			}
 		}
 	}
-	return errors.New("no key of the certificate chain is pinned")
+	return ErrNotPinned
 }
 
 // startTLS runs the handshake on conn within timeout.
