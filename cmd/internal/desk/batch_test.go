@@ -18,7 +18,7 @@ import (
 	smtp "github.com/emersion/go-smtp"
 
 	"sandi/agenda"
-	"sandi/cmd/internal/config"
+	"sandi/cmd/internal/oracle"
 	"sandi/mail"
 	"sandi/mail/loopback"
 )
@@ -36,35 +36,20 @@ func (f *office) attached(n int, to ...string) []agenda.Name {
 	return names
 }
 
-// server compares the book with what the gateway took: nothing lost, nothing
-// twice, nothing that the book does not know.
-func (f *office) server(names []agenda.Name) {
+// judged asks the oracle about the gateway that the office has now.
+func (f *office) judged() {
 	f.t.Helper()
-	took := map[string]int{}
-	bodies := map[string][]byte{}
-	for _, m := range f.gateway.Messages() {
-		took[m.EnvelopeID]++
-		bodies[m.EnvelopeID] = m.Data
-	}
-	for _, n := range names {
-		for _, c := range f.entry(n).Copies {
-			id := mail.EnvelopeID(c.MessageID)
-			switch k := took[id]; {
-			case k > 1:
-				f.t.Errorf("%s copy %d: taken %d times", n, c.Copy, k)
-			case k == 1 && c.State != agenda.CopyAccepted && c.State != agenda.CopyDoubt:
-				f.t.Errorf("%s copy %d: at the server and %s in the book", n, c.Copy, c.State)
-			case k == 0 && c.State == agenda.CopyAccepted:
-				f.t.Errorf("%s copy %d: accepted in the book, not at the server", n, c.Copy)
-			}
-			if b := bodies[id]; b != nil && !bytes.Equal(b, f.frozen(c)) {
-				f.t.Errorf("%s copy %d: other octets arrived", n, c.Copy)
-			}
-			delete(took, id)
-		}
-	}
-	if len(took) > 0 {
-		f.t.Errorf("%d messages at the server that the book does not know", len(took))
+	bad, err := oracle.Witness{
+		Book: f.Book, Taken: f.gateway.Messages()[f.since:], Dir: f.Dir, Secrets: []string{right.passphrase, right.password},
+		Frozen: func(h agenda.Hash) (io.ReadCloser, error) { return f.Vault.Open(h) },
+		Audit: func(ctx context.Context) ([]agenda.Problem, error) {
+			a, err := f.Audit(ctx)
+			return a.Problems, err
+		},
+	}.Judge(f.t.Context())
+	f.check(err)
+	for _, b := range bad {
+		f.t.Error(b)
 	}
 }
 
@@ -94,8 +79,7 @@ func TestSeveralConnectionsShareABatch(t *testing.T) {
 	if f.copyStates(kriptogram) != "accepted rejected" || f.entry(kriptogram).Number != "001" {
 		t.Errorf("kriptogram: %s, number %q", f.copyStates(kriptogram), f.entry(kriptogram).Number)
 	}
-	f.server(all)
-	f.audited()
+	f.judged()
 }
 
 // A gateway that goes away in the middle leaves the rest ready, and a second
@@ -125,7 +109,7 @@ func TestGatewayGoesAwayInABatch(t *testing.T) {
 			t.Errorf("%s was not tried and has %d attempts", x.Entry, e.Copies[0].Attempts)
 		}
 	}
-	f.server(names)
+	f.judged()
 	taken.Store(-1000)
 	f.opts.Dial = nil
 	if _, err := f.Send(t.Context(), SendParams{Names: names, Secrets: right}); err != nil {
@@ -136,8 +120,7 @@ func TestGatewayGoesAwayInABatch(t *testing.T) {
 			t.Errorf("%s is %s", n, s)
 		}
 	}
-	f.server(names)
-	f.audited()
+	f.judged()
 }
 
 // limitedDial lets a few connections through and refuses the rest.
@@ -394,129 +377,4 @@ func TestProbe(t *testing.T) {
 	if _, err := f.Probe(t.Context(), right); coded(err) != mail.CodeTLS {
 		t.Errorf("with another pin: %v", err)
 	}
-}
-
-// cutting is a proxy that breaks the connection after so many octets from the
-// gateway or to it.
-type cutting struct {
-	net.Listener
-	to       string
-	up, down int64 // octets; -1: all
-}
-
-func (c *cutting) serve() {
-	for {
-		in, err := c.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer in.Close()
-			out, err := net.Dial("tcp", c.to)
-			if err != nil {
-				return
-			}
-			defer out.Close()
-			done := make(chan struct{}, 2)
-			pump := func(dst, src net.Conn, limit int64) {
-				if limit < 0 {
-					io.Copy(dst, src)
-				} else {
-					io.CopyN(dst, src, limit)
-				}
-				done <- struct{}{}
-			}
-			go pump(out, in, c.up)
-			go pump(in, out, c.down)
-			<-done
-		}()
-	}
-}
-
-// Whatever octet a connection ends at, in either direction, the book never
-// says more than the server, and no copy is there twice after a second run.
-func TestConnectionCutAnywhere(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("a connection for many offsets")
-	}
-	f := newOffice(t, loopback.Options{TLS: mail.TLSNone})
-	f.Config.Gateway.TLS, f.Config.Gateway.Username, f.Config.Gateway.CA = "none", "", ""
-	names := f.attached(1, "jateng")
-	f.Config.Gateway.Address = "127.0.0.1:1"
-	_, err := f.Send(t.Context(), SendParams{Names: names, Secrets: right, Queue: true})
-	f.check(err)
-	frozen := f.stage(names[0])
-	doubts, accepted := 0, 0
-	step := frozen.size/8 + 1
-	for _, up := range []bool{true, false} {
-		limit := frozen.size + 700
-		if !up {
-			limit = 700
-		}
-		for at := int64(0); at < limit; {
-			state := frozen.run(t, at, up)
-			switch state {
-			case agenda.CopyDoubt:
-				doubts++
-			case agenda.CopyAccepted:
-				accepted++
-			}
-			// Dense around what matters, thin in the body.
-			if up && at > 300 && at < frozen.size-step {
-				at += step
-			} else {
-				at += 29
-			}
-		}
-	}
-	if doubts == 0 || accepted == 0 {
-		t.Errorf("%d doubts, %d accepted: the cuts missed the end", doubts, accepted)
-	}
-}
-
-// frozenDesk is a desk with one released letter, to be copied for every cut.
-type frozenDesk struct {
-	f    *office
-	name agenda.Name
-	size int64
-}
-
-func (f *office) stage(n agenda.Name) frozenDesk {
-	return frozenDesk{f, n, f.entry(n).Copies[0].Size}
-}
-
-// run sends over a connection that is cut, then again over a whole one, and
-// compares book and server. It returns the state after the cut.
-func (s frozenDesk) run(t *testing.T, at int64, up bool) agenda.CopyState {
-	t.Helper()
-	server, err := loopback.Start(loopback.Options{TLS: mail.TLSNone})
-	s.f.check(err)
-	defer server.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	s.f.check(err)
-	defer l.Close()
-	proxy := &cutting{Listener: l, to: server.Addr(), up: -1, down: at}
-	if up {
-		proxy.up, proxy.down = at, -1
-	}
-	go proxy.serve()
-	d := reopen(t, s.f, stage{f: s.f}.copyDesk(t))
-	d.gateway = server
-	d.Config.Gateway = config.Gateway{Address: l.Addr().String(), TLS: "none", From: s.f.Config.Gateway.From}
-	_, err = d.Send(t.Context(), SendParams{Names: []agenda.Name{s.name}, Secrets: right})
-	s.f.check(err)
-	state := d.entry(s.name).Copies[0].State
-	d.server([]agenda.Name{s.name})
-	l.Close()
-	d.Config.Gateway.Address = server.Addr()
-	_, err = d.Send(t.Context(), SendParams{Names: []agenda.Name{s.name}, Secrets: right})
-	s.f.check(err)
-	d.server([]agenda.Name{s.name})
-	if again := d.entry(s.name).Copies[0].State; again != agenda.CopyAccepted && again != agenda.CopyDoubt {
-		t.Errorf("cut at %d: %s after the second run", at, again)
-	}
-	d.Desk.Close()
-	os.RemoveAll(d.Dir)
-	return state
 }

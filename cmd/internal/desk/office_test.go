@@ -54,6 +54,7 @@ type office struct {
 	dir     string
 	now     func() time.Time
 	gateway *loopback.Server
+	since   int               // what the gateway took before is of other copies of this desk
 	keys    map[string]string // private keys of the correspondents
 	certs   map[string]string
 }
