@@ -166,7 +166,7 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	if err == errDeclined {
 		return a.declined("send.declined")
 	}
-	if err != nil && len(res.Deliveries)+len(res.Released) == 0 {
+	if err != nil && len(res.Deliveries)+len(res.Released)+len(res.Waiting) == 0 {
 		return err
 	}
 	if a.flags.dryRun {
@@ -345,6 +345,9 @@ func (a *app) fate(x desk.Delivery) string {
 	case agenda.CopyRejected:
 		return a.cat.Text("send.rejected", "reply", orDefault(x.Reply, x.Code))
 	case agenda.CopyDoubt:
+		if strings.HasPrefix(x.Code, "agenda.") {
+			return a.cat.Text("send.unrecorded", "time", a.cat.Seconds(x.At))
+		}
 		return a.cat.Text("send.doubt", "time", a.cat.Seconds(x.At))
 	case agenda.CopyDeferred:
 		return a.cat.Text("send.deferred", "time", a.cat.Clock(x.NextAt), "reply", orDefault(x.Reply, x.Code))

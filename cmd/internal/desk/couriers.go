@@ -27,11 +27,12 @@ type traffic struct {
 	gone chan struct{} // closed when no courier is left
 	pace *pace
 
-	mu   sync.Mutex // guards the two below and what the run tells
+	mu   sync.Mutex // guards what follows and what the run tells
 	left int        // couriers
 	why  error      // the gateway could not be reached
 
-	faults []error // of single copies
+	faults []error  // of single copies
+	again  []parcel // tried without an end that the book took: claimed on disk, so tried again
 }
 
 // parcel is a claimed copy on its way.
@@ -181,6 +182,7 @@ func (t *traffic) close() error {
 		rest = append(rest, p.Claimed)
 		t.waiting([]parcel{p})
 	}
+	t.waiting(t.again)
 	err := errors.Join(append(t.faults, t.giveBack(rest))...)
 	if t.ctx.Err() != nil {
 		return errors.Join(context.Cause(t.ctx), err)
@@ -264,7 +266,7 @@ func (c *courier) carry(p parcel) error {
 		return errors.Join(err, t.giveBack([]agenda.Claimed{p.Claimed}))
 	}
 	c.carried++
-	out, err := c.transmit(p)
+	out, armed, err := c.transmit(p)
 	<-c.recorded
 	if err != nil {
 		// Nothing left: the frozen message is not what the book says. The
@@ -280,6 +282,7 @@ func (c *courier) carry(p parcel) error {
 	go func() {
 		defer close(recorded)
 		if err := wait(); err != nil {
+			t.unrecorded(p, f, armed, err)
 			t.stop(err)
 			return
 		}
@@ -288,32 +291,37 @@ func (c *courier) carry(p parcel) error {
 	return nil
 }
 
-func (c *courier) transmit(p parcel) (mail.Outcome, error) {
+// transmit makes the attempt. armed tells that the disk may say so.
+func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 	d := c.t.s.d
 	if err := d.Vault.Check(c.t.ctx, p.Message, p.Size); err != nil {
-		return mail.Outcome{}, &Error{code: CodeDamaged, Entry: p.Claimed.Entry, Err: err}
+		return out, false, &Error{code: CodeDamaged, Entry: p.Claimed.Entry, Err: err}
 	}
 	from, err := mail.ParseAddress(d.Config.Gateway.From)
 	if err != nil {
-		return mail.Outcome{}, err
+		return out, false, err
 	}
 	to, err := mail.ParseAddress(p.Address)
 	if err != nil {
-		return mail.Outcome{}, err
+		return out, false, err
 	}
 	f, err := d.Vault.Open(p.Message)
 	if err != nil {
-		return mail.Outcome{}, err
+		return out, false, err
 	}
 	defer f.Close()
-	return c.session.Transmit(c.t.ctx, mail.Delivery{From: from, To: to, MessageID: p.MessageID, Size: p.Size}, f,
+	out = c.session.Transmit(c.t.ctx, mail.Delivery{From: from, To: to, MessageID: p.MessageID, Size: p.Size}, f,
 		func() error {
 			// In the line of the book the fate of the last copy stands before.
 			if err := c.t.ctx.Err(); err != nil {
 				return err
 			}
-			return d.Book.Arm(c.t.ctx, p.CopyRef)
-		}), nil
+			err := d.Book.Arm(c.t.ctx, p.CopyRef)
+			// After a commit that failed nobody knows what the disk holds.
+			armed = err == nil || coded(err) == "agenda.storage"
+			return err
+		})
+	return out, armed, nil
 }
 
 // record puts the fate of a copy into the line of the book, also when the clerk
@@ -335,7 +343,21 @@ func (s *sending) record(keep context.Context, p parcel, peer mail.Peer, out mai
 	})
 }
 
-// tell reports a fate that is on disk.
+// unrecorded tells of a copy whose fate the book did not take. What the disk
+// says is what the next start finds: armed is in doubt, whatever the gateway
+// answered; claimed is tried again.
+func (t *traffic) unrecorded(p parcel, f Delivery, armed bool, err error) {
+	if armed {
+		f.State, f.Code, f.NextAt = agenda.CopyDoubt, coded(err), time.Time{}
+		t.tell(f)
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.again = append(t.again, p)
+}
+
+// tell reports a fate.
 func (t *traffic) tell(f Delivery) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

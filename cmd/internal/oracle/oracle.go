@@ -126,7 +126,8 @@ func (w Witness) Judge(ctx context.Context) ([]string, error) {
 
 func (w Witness) judgeCopy(ctx context.Context, e agenda.Entry, c agenda.Copy, took []loopback.Accepted, say func(rule, format string, args ...any)) error {
 	name := fmt.Sprintf("%s copy %d (%s)", e.Name, c.Copy, c.State)
-	known := c.State == agenda.CopyAccepted || c.State == agenda.CopyEvidenced || c.State == agenda.CopyDoubt
+	// Armed is what a run leaves that could not write any more; the next start makes it doubt.
+	known := c.State == agenda.CopyAccepted || c.State == agenda.CopyEvidenced || c.State == agenda.CopyDoubt || c.State == agenda.CopyArmed
 	if len(took) == 0 {
 		if c.State == agenda.CopyAccepted {
 			say("O5", "%s: the gateway has it not", name)
@@ -206,7 +207,11 @@ func (t *Told) judge(states map[Fate]agenda.CopyState, say func(rule, format str
 	for _, list := range [][]Fate{t.Fates, t.Skipped} {
 		for _, f := range list {
 			counts[f.State]++
-			if s := states[Fate{Entry: f.Entry, Copy: f.Copy}]; s != f.State {
+			s := states[Fate{Entry: f.Entry, Copy: f.Copy}]
+			if t.Failed && s == agenda.CopyArmed {
+				s = agenda.CopyDoubt // so the next start will find it
+			}
+			if s != f.State {
 				say("O7", "%s copy %d was told as %s and is %s", f.Entry, f.Copy, f.State, s)
 			}
 			if f.State == agenda.CopyDoubt && t.Summed && !slices.Contains(t.Resolve, f.Entry.String()) {
@@ -316,6 +321,7 @@ var (
 	copyOf      = regexp.MustCompile(`salinan (\d+)/\d+`)
 	summaryLine = regexp.MustCompile(`^Terkirim (\d+), ditolak server (\d+), belum pasti (\d+), siap kirim (\d+)\.`)
 	resolveLine = regexp.MustCompile(`^  sandi send ([KS]\d+) --resolve`)
+	errorLine   = regexp.MustCompile(`(?m)^(Gagal|Ditolak|Periksa): `)
 	skippedOne  = regexp.MustCompile(`([KS]\d+) salinan (\d+) \(([^)]+)\)`)
 )
 
@@ -365,7 +371,7 @@ func (t *Told) words(stdout, stderr string) error {
 			}
 		}
 	}
-	t.Failed = !t.Summed
+	t.Failed = !t.Summed || errorLine.MatchString(stderr)
 	if t.Summed {
 		deferred := 0
 		for _, f := range t.Fates {
