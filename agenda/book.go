@@ -330,6 +330,10 @@ func atLeast(version, least string) bool {
 }
 
 // Close closes the book; the last one to close it folds the WAL into the file.
+//
+// Also after a commit that failed: what is folded was synced by the commits
+// before it, and the frames of the failed one go with the WAL. Left lying there
+// they would be read back by the next process as if a sync had kept them.
 func (b *Book) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -176,7 +176,10 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	}
 	all := sendStatuses(res)
 	if err != nil {
-		all = append(all, a.fail(err))
+		// What waits does so because of the error: that is the one cause.
+		untold := res
+		untold.Waiting = nil
+		all = append(sendStatuses(untold), a.fail(err))
 	}
 	n := batchStatus(all)
 	if a.flags.json {

@@ -32,7 +32,7 @@ type traffic struct {
 	why  error      // the gateway could not be reached
 
 	faults []error  // of single copies
-	again  []parcel // tried without an end that the book took: claimed on disk, so tried again
+	again  []parcel // taken and not brought to an end: they wait
 }
 
 // parcel is a claimed copy on its way.
@@ -110,10 +110,12 @@ func (t *traffic) deliver(entries []agenda.Entry) error {
 			return nil
 		}
 		if t.ctx.Err() != nil {
+			t.waiting(open)
 			return context.Cause(t.ctx)
 		}
 		n := min(len(open), maxClaim)
 		if err := t.claim(open[:n]); err != nil {
+			t.waiting(open[n:])
 			return err
 		}
 		open = open[n:]
@@ -136,6 +138,7 @@ func (t *traffic) claim(open []parcel) error {
 	}
 	claimed, err := t.s.d.Book.Claim(t.ctx, refs)
 	if err != nil {
+		t.waiting(open)
 		return err
 	}
 	for i, c := range claimed {
@@ -263,6 +266,7 @@ func (c *courier) connected() error {
 func (c *courier) carry(p parcel) error {
 	t := c.t
 	if err := t.pace.wait(t.ctx); err != nil {
+		t.keep(p)
 		return errors.Join(err, t.giveBack([]agenda.Claimed{p.Claimed}))
 	}
 	c.carried++
@@ -291,7 +295,7 @@ func (c *courier) carry(p parcel) error {
 	return nil
 }
 
-// transmit makes the attempt. armed tells that the disk may say so.
+// transmit makes the attempt; armed is what the book says of it.
 func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 	d := c.t.s.d
 	if err := d.Vault.Check(c.t.ctx, p.Message, p.Size); err != nil {
@@ -317,8 +321,7 @@ func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 				return err
 			}
 			err := d.Book.Arm(c.t.ctx, p.CopyRef)
-			// After a commit that failed nobody knows what the disk holds.
-			armed = err == nil || coded(err) == "agenda.storage"
+			armed = err == nil
 			return err
 		})
 	return out, armed, nil
@@ -352,6 +355,11 @@ func (t *traffic) unrecorded(p parcel, f Delivery, armed bool, err error) {
 		t.tell(f)
 		return
 	}
+	t.keep(p)
+}
+
+// keep has a copy told as waiting at the end of the run.
+func (t *traffic) keep(p parcel) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.again = append(t.again, p)

@@ -324,6 +324,9 @@ func (s *sending) run(ctx context.Context) error {
 	}
 	t := s.open(ctx, session)
 	err = s.feed(t)
+	if err != nil && t.ctx.Err() != nil {
+		err = context.Cause(t.ctx) // why it stopped says more than that it did
+	}
 	if home := t.close(); err == nil {
 		err = home
 	}
@@ -342,18 +345,20 @@ func (s *sending) feed(t *traffic) error {
 	}
 	for rest := s.release; len(rest) > 0; {
 		if why := t.down(); why != nil && !s.wantsQueue(why) {
-			for _, r := range rest {
-				s.wait(r.entry)
-			}
+			s.waitAll(rest)
 			return nil
 		}
 		if err := t.ctx.Err(); err != nil {
+			s.waitAll(rest)
 			return context.Cause(t.ctx)
 		}
 		n := window(rest)
 		released, err := s.d.releaseAll(t.ctx, rest[:n], s.limit())
 		s.res.Released = append(s.res.Released, released...)
 		if err := errors.Join(err, t.deliver(released)); err != nil {
+			s.waitAll(slices.DeleteFunc(slices.Clone(rest), func(r releasable) bool {
+				return slices.ContainsFunc(released, func(e agenda.Entry) bool { return e.ID == r.entry.ID })
+			}))
 			return err
 		}
 		rest = rest[n:]
@@ -396,7 +401,11 @@ func (s *sending) allWaiting() {
 	for _, pl := range s.res.Plan.Ready {
 		s.wait(pl.Entry)
 	}
-	for _, r := range s.release {
+	s.waitAll(s.release)
+}
+
+func (s *sending) waitAll(list []releasable) {
+	for _, r := range list {
 		s.wait(r.entry)
 	}
 }

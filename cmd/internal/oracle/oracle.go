@@ -321,7 +321,7 @@ var (
 	copyOf      = regexp.MustCompile(`salinan (\d+)/\d+`)
 	summaryLine = regexp.MustCompile(`^Terkirim (\d+), ditolak server (\d+), belum pasti (\d+), siap kirim (\d+)\.`)
 	resolveLine = regexp.MustCompile(`^  sandi send ([KS]\d+) --resolve`)
-	errorLine   = regexp.MustCompile(`(?m)^(Gagal|Ditolak|Periksa): `)
+	errorLine   = regexp.MustCompile(`(?m)^(Gagal|Ditolak|Periksa): |^Dihentikan`)
 	skippedOne  = regexp.MustCompile(`([KS]\d+) salinan (\d+) \(([^)]+)\)`)
 )
 
