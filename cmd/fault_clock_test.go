@@ -70,6 +70,9 @@ func TestClockMoved(t *testing.T) {
 			if (exit == 0) != (c.words == "") || !strings.Contains(talk, c.words) {
 				t.Errorf("status %d, want words %q\n%s%s", exit, c.words, out, talk)
 			}
+			if told := strings.Count(out+talk, "S2"); c.words != "" && c.at != "" && told < 2 {
+				t.Errorf("S2 is not told to wait\n%s%s", out, talk)
+			}
 			if strings.HasPrefix(c.states, "armed") && (exit != exitDoubt || !strings.Contains(out, "BELUM PASTI: jawaban server tidak tercatat")) {
 				t.Errorf("the doubt was not told: status %d\n%s%s", exit, out, talk)
 			}
