@@ -440,10 +440,12 @@ func (p *proxy) carry(client *net.TCPConn, c cut) {
 	defer server.Close()
 	pump := func(dst, src *net.TCPConn, limit, longest *int64) func() {
 		return func() {
-			n, err := int64(0), error(nil)
-			if limit == nil {
-				n, err = io.Copy(dst, src)
-			} else if n, err = io.CopyN(dst, src, *limit); err == nil {
+			most := int64(1 << 62)
+			if limit != nil {
+				most = *limit
+			}
+			n, err := io.CopyN(dst, src, most)
+			if err == nil {
 				switch c.how {
 				case rst:
 					client.SetLinger(0)
