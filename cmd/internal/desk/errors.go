@@ -80,7 +80,6 @@ const (
 	CodeCheckWords     = "desk.check_words"      // retyped check words differ
 	CodeSignature      = "desk.signature"        // a signature that is not good
 	CodeNotGood        = "desk.not_good"         // a received message is not good
-	CodeGateway        = "desk.gateway"          // the gateway cannot be reached or is not configured
 	CodeMailbox        = "desk.mailbox"          // the mailbox server does not answer, or not as it should
 	CodeMailboxAddress = "desk.mailbox_address"  // not the address of a mailbox
 	CodeMailboxLogin   = "desk.mailbox_login"    // the mailbox server refused account or password

@@ -45,7 +45,7 @@ func (d *Desk) mailbox(source string, s Secrets) (mail.Mailbox, error) {
 	}
 	c := d.Config.Gateway.Mailbox()
 	m := mail.Mailbox{Name: strings.Trim(u.Path, "/"), Server: mail.Gateway{
-		TLS: mail.TLSImplicit, Username: c.Username, Pins: c.PinDigests(), Timeouts: mailboxTimeouts, Now: d.opts.Now, Dial: d.dial,
+		TLS: mail.TLSImplicit, Username: c.Username, Pins: c.PinDigests(), Timeouts: mailboxTimeouts, Now: d.opts.Now, Dial: d.opts.Dial,
 	}}
 	if m.Name == "" {
 		m.Name = "INBOX"
@@ -84,7 +84,7 @@ func (d *Desk) mailbox(source string, s Secrets) (mail.Mailbox, error) {
 		// The password of the settings is of another account.
 		word, err := s.MailPassword(ctx, m.Server.Username)
 		if err != nil {
-			err = &unanswered{err}
+			err = &ourFault{err}
 		}
 		return word, err
 	}
@@ -119,11 +119,8 @@ func (d *Desk) eachInMailbox(ctx context.Context, source string, s Secrets, fn f
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	if nobody := (*unanswered)(nil); errors.As(err, &nobody) {
-		return nobody.err
-	}
-	if coded(errors.Unwrap(err)) == CodeGateway {
-		return errors.Unwrap(err)
+	if ours := (*ourFault)(nil); errors.As(err, &ours) {
+		return ours.err
 	}
 	code := CodeMailbox
 	switch coded(err) {
