@@ -341,6 +341,14 @@ func (b *Book) Ready(ctx context.Context, now time.Time, names []Name, all bool)
 	return out, nil
 }
 
+// Unsettled lists the copies of released entries that only a person can bring
+// on: in doubt, refused by the server, given out for the manual route. Oldest
+// entry first.
+func (b *Book) Unsettled(ctx context.Context) ([]CopyRef, error) {
+	return readRefs(ctx, b.readers, `SELECT c.entry, c.copy FROM entry e JOIN copy c ON c.entry=e.id
+ WHERE e.state='released' AND c.state IN ('doubt', 'rejected', 'handed') ORDER BY c.entry, c.copy`)
+}
+
 // Claim takes copies for this process and counts an attempt for each. A copy
 // that is not ready or deferred any more is left out. A crash leaves claimed
 // copies to [Book.Recover].

@@ -300,31 +300,34 @@ func (b *Book) Unreachable(ctx context.Context, at time.Time) error {
 }
 
 // Reachable records the outage that ends now, if the gateway was remembered as
-// unreachable.
-func (b *Book) Reachable(ctx context.Context, a Actor, at time.Time) error {
-	var since string
-	err := b.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", unreachable).Scan(&since)
+// unreachable, and returns when it began; the zero time when there was none.
+func (b *Book) Reachable(ctx context.Context, a Actor, at time.Time) (since time.Time, err error) {
+	var stamp string
+	err = b.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", unreachable).Scan(&stamp)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+		return time.Time{}, nil
 	}
 	if err != nil {
-		return storage(err)
+		return time.Time{}, storage(err)
 	}
-	from, err := parseStamp(since)
+	from, err := parseStamp(stamp)
 	if err != nil {
-		return tampered("meta " + unreachable)
+		return time.Time{}, tampered("meta " + unreachable)
 	}
 	if at.Before(from) {
 		at = from
 	}
-	return b.update(ctx, a, func(u *update) error {
-		gone, err := u.changed("DELETE FROM meta WHERE name=$1 AND value=$2", unreachable, since)
+	err = b.update(ctx, a, func(u *update) error {
+		since = time.Time{} // an update may run again
+		gone, err := u.changed("DELETE FROM meta WHERE name=$1 AND value=$2", unreachable, stamp)
 		if err != nil || !gone {
 			return err
 		}
+		since = from
 		_, err = u.append(newEvent("gateway.outage").setTime("from", from).setTime("until", at))
 		return err
 	})
+	return since, err
 }
 
 // Explain records why an entry was late. The newest explanation counts.

@@ -244,11 +244,19 @@ func TestTroubles(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	b.must(b.Reachable(ctx, operator, start)) // nothing was remembered
+	back := func(at, want time.Time) {
+		t.Helper()
+		since, err := b.Reachable(ctx, operator, at)
+		b.must(err)
+		if !since.Equal(want) {
+			t.Errorf("unreachable since %v, want %v", since, want)
+		}
+	}
+	back(start, time.Time{}) // nothing was remembered
 	b.must(b.Unreachable(ctx, start.Add(time.Minute)))
 	b.must(b.Unreachable(ctx, start.Add(2*time.Minute)))
-	b.must(b.Reachable(ctx, operator, start.Add(10*time.Minute)))
-	b.must(b.Reachable(ctx, operator, start.Add(20*time.Minute)))
+	back(start.Add(10*time.Minute), start.Add(time.Minute))
+	back(start.Add(20*time.Minute), time.Time{})
 	outages, err := b.Troubles(ctx, start.Add(time.Minute), start.Add(time.Hour))
 	b.must(err)
 	if len(outages) != 1 || !outages[0].At.Equal(start.Add(time.Minute)) || !outages[0].Until.Equal(start.Add(10*time.Minute)) {

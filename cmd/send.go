@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,6 +139,9 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 			a.tellDelivery(x, width, mended[x.Entry])
 			bar.Add(1)
 		},
+		Answers: func(o desk.Outage) {
+			a.tellOutage(o)
+		},
 	}
 	if a.term.CanPrompt() && !a.flags.yes {
 		p.AskQueue = func(why error) bool {
@@ -174,12 +178,12 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 		a.say("send.dry_run")
 		return a.sendSummary(d, res, 0)
 	}
-	all := sendStatuses(res)
+	all := sendStatuses(res, names)
 	if err != nil {
 		// What waits does so because of the error: that is the one cause.
 		untold := res
 		untold.Waiting = nil
-		all = append(sendStatuses(untold), a.fail(err))
+		all = append(sendStatuses(untold, names), a.fail(err))
 	}
 	n := batchStatus(all)
 	if a.flags.json {
@@ -198,6 +202,16 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 		a.say("send.rate", "n", sent, "seconds", fmt.Sprintf("%.1f", took), "rate", int(float64(sent)/took))
 	}
 	return a.told(n)
+}
+
+// tellOutage says from when until when the gateway was away, in whole minutes as the clock shows them.
+func (a *app) tellOutage(o desk.Outage) {
+	from, until := o.From.Truncate(time.Minute), o.Until.Truncate(time.Minute)
+	began := a.clockOnly(from)
+	if !midnight(from).Equal(midnight(until)) {
+		began = a.cat.ShortDate(from) + " " + began
+	}
+	a.say("send.answers", "from", began, "until", a.cat.Clock(until), "span", a.span(until.Sub(from)))
 }
 
 // manyCopies are so many that their rate is told.
@@ -258,10 +272,14 @@ func (a *app) showPlan(p desk.Plan) {
 	}
 	table := render.Table{Fixed: []int{0, 1, 3, 4}, Align: []render.Align{render.Left, render.Left, render.Left, render.Right, render.Right}}
 	var numbers []string
-	for _, list := range [][]desk.Planned{p.Ready, p.Release} {
+	lists := [][]desk.Planned{p.Release}
+	if a.flags.dryRun { // else what was released before was shown then
+		lists = append(lists, p.Ready)
+	}
+	for _, list := range lists {
 		for _, x := range list {
 			e := x.Entry
-			number, pages, size := e.Letter.Number, "", int64(0)
+			number, pages, octets, size := e.Letter.Number, "", "", int64(0)
 			if e.Name.Book == agenda.Kriptogram {
 				number = x.Number
 				if e.Drafted != nil {
@@ -280,7 +298,10 @@ func (a *app) showPlan(p desk.Plan) {
 			case e.Letter.Pages > 0:
 				pages = a.cat.Text("send.pages", "n", e.Letter.Pages)
 			}
-			table.Add(e.Name.String(), number, strings.Join(x.Units, "; "), pages, a.cat.Size(size))
+			if size > 0 {
+				octets = a.cat.Size(size)
+			}
+			table.Add(e.Name.String(), number, strings.Join(x.Units, "; "), pages, octets)
 		}
 	}
 	for _, x := range p.Release {
@@ -346,20 +367,36 @@ func (a *app) fate(x desk.Delivery) string {
 	case agenda.CopyAccepted:
 		return a.cat.Text("send.accepted", "time", a.cat.Clock(x.At))
 	case agenda.CopyRejected:
-		return a.cat.Text("send.rejected", "reply", orDefault(x.Reply, x.Code))
+		return a.cat.Text("send.rejected", "reply", a.refusal(x))
 	case agenda.CopyDoubt:
 		if strings.HasPrefix(x.Code, "agenda.") {
 			return a.cat.Text("send.unrecorded", "time", a.cat.Seconds(x.At))
 		}
-		return a.cat.Text("send.doubt", "time", a.cat.Seconds(x.At))
+		return a.cat.Text("send.doubt", "time", a.cat.Clock(x.At))
 	case agenda.CopyDeferred:
 		return a.cat.Text("send.deferred", "time", a.cat.Clock(x.NextAt), "reply", orDefault(x.Reply, x.Code))
 	}
 	return a.cat.CopyState(string(x.State))
 }
 
-// sendStatuses is an exit status for every copy that the command was about.
-func sendStatuses(res desk.SendResult) []int {
+// refusal says why a server did not take a copy: in our words where its enhanced status code (RFC 3463) has a meaning that the
+// clerk can act on, else in its own. The book keeps the reply itself.
+func (a *app) refusal(x desk.Delivery) string {
+	code, rest, _ := strings.Cut(x.Reply, " ")
+	status, _, _ := strings.Cut(rest, " ")
+	if parts := strings.Split(status, "."); len(parts) == 3 && parts[0] == "5" {
+		for _, id := range []string{"send.refused." + status, "send.refused." + parts[0] + "." + parts[1]} {
+			if a.cat.Has(id) {
+				return a.cat.Text(id, "code", code)
+			}
+		}
+	}
+	return orDefault(x.Reply, x.Code)
+}
+
+// sendStatuses is an exit status for every copy that the command was about: what --due and --all leave alone for a person was
+// not asked for.
+func sendStatuses(res desk.SendResult, named []agenda.Name) []int {
 	var all []int
 	down := exitDeferred
 	if res.Down != nil {
@@ -375,7 +412,9 @@ func sendStatuses(res desk.SendResult) []int {
 		all = append(all, down)
 	}
 	for _, x := range res.Skipped {
-		all = append(all, copyStatus(x.State))
+		if slices.Contains(named, x.Entry) {
+			all = append(all, copyStatus(x.State))
+		}
 	}
 	return all
 }
@@ -406,7 +445,11 @@ func (a *app) tellSent(res desk.SendResult) {
 	if len(res.Skipped) > 0 {
 		var words []string
 		for _, x := range res.Skipped {
-			words = append(words, a.cat.Text("send.skipped_one", "entry", x.Entry, "copy", x.Copy, "state", a.cat.CopyState(string(x.State))))
+			id := "send.skipped_one"
+			if x.Of > 1 {
+				id = "send.skipped_copy"
+			}
+			words = append(words, a.cat.Text(id, "entry", a.entryName(x.Entry), "copy", x.Copy, "state", a.cat.CopyState(string(x.State))))
 		}
 		for _, line := range wrapped(a.cat.Text("send.skipped", "names", strings.Join(words, ", ")), 78) {
 			a.warnLine(line)
@@ -455,29 +498,20 @@ func (a *app) tellSent(res desk.SendResult) {
 // tellNext gives the command for everything that did not leave.
 func (a *app) tellNext(res desk.SendResult) {
 	told := map[string]bool{}
-	next := func(id string, args ...any) {
-		if text := a.cat.Text(id, args...); !told[text] {
+	tell := func(text string) {
+		if !told[text] {
 			told[text] = true
 			a.warnLine(text)
 		}
 	}
+	next := func(id string, args ...any) { tell(a.cat.Text(id, args...)) }
 	waiting := len(res.Waiting) > 0
 	for _, list := range [][]desk.Delivery{res.Skipped, res.Deliveries} {
 		for _, x := range list {
-			switch x.State {
-			case agenda.CopyDoubt:
-				next("send.next_doubt", "entry", x.Entry)
-			case agenda.CopyRejected:
-				if x.Entry.Book == agenda.Laporan {
-					next("send.next_rejected_report", "entry", x.Entry)
-					continue
-				}
-				next("send.next_rejected", "name", x.Handle)
-			case agenda.CopyHanded:
-				next("send.next_handed", "entry", x.Entry)
-			case agenda.CopyDeferred:
-				waiting = true
+			if command := a.unsettledCommand(x); command != "" {
+				tell("  " + command)
 			}
+			waiting = waiting || x.State == agenda.CopyDeferred
 		}
 	}
 	if waiting {
@@ -502,6 +536,20 @@ func (a *app) tellNext(res desk.SendResult) {
 	if sent {
 		a.say("send.next_archive", "names", commas(done))
 	}
+}
+
+// unsettledCommand brings a copy on that only a person can settle; "" for any other.
+func (a *app) unsettledCommand(x desk.Delivery) string {
+	next, ok := map[agenda.CopyState]desk.Next{
+		agenda.CopyDoubt: desk.NextResolve, agenda.CopyRejected: desk.NextReaddress, agenda.CopyHanded: desk.NextSent,
+	}[x.State]
+	if !ok {
+		return ""
+	}
+	if next == desk.NextReaddress && x.Entry.Book == agenda.Laporan {
+		next = desk.NextMail
+	}
+	return a.cat.Text("next.command."+string(next), "entry", a.entryName(x.Entry), "handle", x.Handle)
 }
 
 func (a *app) warnLine(line string) { fmt.Fprintln(a.talk, line) }
@@ -716,9 +764,23 @@ type sendJSON struct {
 	Numbers  []numberJSON   `json:"numbers"`
 	Entries  []render.Entry `json:"entries"`
 	Waiting  []deliveryJSON `json:"waiting"`
-	Skipped  []deliveryJSON `json:"skipped"`
+	Skipped  []skippedJSON  `json:"skipped"`
+	Outage   *outageJSON    `json:"outage"` // that ended with this sending
 	Down     *string        `json:"gateway_error"`
 	DownText *string        `json:"gateway_detail"`
+}
+
+// skippedJSON is a copy that waits for a person: why, in the screen's words, and with which command.
+type skippedJSON struct {
+	deliveryJSON
+	Reason  string `json:"reason"`
+	Command string `json:"command"`
+}
+
+type outageJSON struct {
+	From    *string `json:"from"`
+	Until   *string `json:"until"`
+	Seconds int64   `json:"seconds"`
 }
 
 type numberJSON struct {
@@ -733,7 +795,7 @@ func (a *app) sendSummary(d *desk.Desk, res desk.SendResult, n int) error {
 	}
 	out := sendJSON{
 		Schema: "sandi.send/1", Status: n, DryRun: a.flags.dryRun, Copies: res.Plan.Copies, Numbers: []numberJSON{},
-		Entries: []render.Entry{}, Waiting: []deliveryJSON{}, Skipped: []deliveryJSON{},
+		Entries: []render.Entry{}, Waiting: []deliveryJSON{}, Skipped: []skippedJSON{},
 	}
 	for _, x := range res.Plan.Release {
 		if x.Number != "" {
@@ -747,7 +809,10 @@ func (a *app) sendSummary(d *desk.Desk, res desk.SendResult, n int) error {
 		out.Waiting = append(out.Waiting, deliveryOf(x))
 	}
 	for _, x := range res.Skipped {
-		out.Skipped = append(out.Skipped, deliveryOf(x))
+		out.Skipped = append(out.Skipped, skippedJSON{deliveryOf(x), a.cat.CopyState(string(x.State)), a.unsettledCommand(x)})
+	}
+	if o := res.Outage; o != nil {
+		out.Outage = &outageJSON{render.Instant(o.From), render.Instant(o.Until), int64(o.Until.Sub(o.From) / time.Second)}
 	}
 	if res.Down != nil {
 		out.Down, out.DownText = render.Text(codeOf(res.Down)), render.Text(res.Down.Error())

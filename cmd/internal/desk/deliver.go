@@ -27,7 +27,13 @@ type SendParams struct {
 	// Report is called with every copy that was tried, as soon as its fate is
 	// on disk.
 	Report func(Delivery)
+	// Answers is told that the gateway is there again, before anything is
+	// delivered; nil tells nobody.
+	Answers func(Outage)
 }
+
+// Outage is a time in which the gateway did not answer.
+type Outage struct{ From, Until time.Time }
 
 // Plan is what `send` is about to do.
 type Plan struct {
@@ -70,6 +76,7 @@ type SendResult struct {
 	Skipped    []Delivery // doubt, handed, rejected: not for this command
 	Entries    []agenda.Entry
 	Down       error // why the gateway could not be used
+	Outage     *Outage // that ended with this sending
 }
 
 // Send does step 7 of service A and step 4 of service B: number, freeze,
@@ -109,14 +116,25 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 	return res, errors.Join(err, d.noteOutage(after, res), job.finish(after))
 }
 
-// noteOutage remembers since when the gateway does not answer, and brings the
-// outage into the log once it does: the quarterly evaluation asks for it.
+// noteOutage remembers since when the gateway does not answer.
 func (d *Desk) noteOutage(ctx context.Context, res SendResult) error {
-	switch {
-	case res.Down != nil && coded(res.Down) != "mail.auth":
+	if res.Down != nil && coded(res.Down) != "mail.auth" {
 		return d.Book.Unreachable(ctx, d.Now())
-	case res.Down == nil && len(res.Deliveries) > 0:
-		return d.Book.Reachable(ctx, d.Nobody(), d.Now())
+	}
+	return nil
+}
+
+// answers brings the outage that the gateway's answer ends into the log: the
+// quarterly evaluation asks for it.
+func (s *sending) answers(ctx context.Context) error {
+	now := s.d.Now()
+	since, err := s.d.Book.Reachable(ctx, s.d.Nobody(), now)
+	if err != nil || since.IsZero() {
+		return err
+	}
+	s.res.Outage = &Outage{From: since, Until: now}
+	if s.p.Answers != nil {
+		s.p.Answers(*s.res.Outage)
 	}
 	return nil
 }
@@ -205,7 +223,9 @@ func underway(state agenda.State) bool {
 	return false
 }
 
-// chosen reads the entries by name, and behind them those that are due.
+// chosen reads the entries by name, and behind them those that are due, and
+// those that would be if they did not wait for a person: they are skipped
+// aloud.
 func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
 	// Entries to be released are needed with their records.
 	entries := make([]agenda.Entry, len(s.p.Names))
@@ -224,8 +244,12 @@ func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	left, err := s.d.Book.Unsettled(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var ids []int64
-	for _, r := range refs {
+	for _, r := range append(refs, left...) {
 		if !seen[r.Entry] {
 			seen[r.Entry] = true
 			ids = append(ids, r.Entry)
@@ -323,7 +347,12 @@ func (s *sending) run(ctx context.Context) error {
 		s.offered = session.Capabilities().MaxSize
 	}
 	t := s.open(ctx, session)
-	err = s.feed(t)
+	if err = nil; session != nil {
+		err = s.answers(ctx)
+	}
+	if err == nil {
+		err = s.feed(t)
+	}
 	if err != nil && t.ctx.Err() != nil {
 		err = context.Cause(t.ctx) // why it stopped says more than that it did
 	}
