@@ -90,6 +90,9 @@ func apply(ix index, e *event) error {
 		if err != nil {
 			return err
 		}
+		if err := applyTrouble(ix, e); err != nil {
+			return err
+		}
 		return applyRecipients(ix, e, e.seq)
 	case "report.registered":
 		return applyMailed(ix, e)

@@ -287,6 +287,7 @@ type Letter struct {
 	Excluded     bool // dikecualikan
 	Note         string
 	Refers       string // long name of another entry
+	Retracts     string // why the entry of Refers is withdrawn or corrected by this one; "" = it is not
 }
 
 // Registration asks for one new entry.

@@ -2,6 +2,7 @@ package agenda
 
 import (
 	"encoding/hex"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ type eventType struct {
 
 // imageKeys are the fields of a letter, as registered and as corrected.
 const imageKeys = "applicant* request*? request-date*? received*? letter* letter-date* origin*? subject* " +
-	"to.N* cc.N*? pages*? enclosures*? archive-class*? place*? excluded* note*? refers?"
+	"to.N* cc.N*? pages*? enclosures*? archive-class*? place*? excluded* note*? refers? retracts*?"
 
 const (
 	officerKeys       = "handle fingerprint? certificate? name* nip*? qualification*? title*?"
@@ -187,6 +188,11 @@ func (e *event) get(key string) string {
 		}
 	}
 	return ""
+}
+
+// has tells whether the record has a field, revealed or not.
+func (e *event) has(key string) bool {
+	return slices.ContainsFunc(e.fields, func(f field) bool { return f.key == key })
 }
 
 func (e *event) getInt(key string) int64 {

@@ -324,6 +324,8 @@ func letterOf(lines []Line) Letter {
 			l.Note = line.Value
 		case "refers":
 			l.Refers = line.Value
+		case "retracts":
+			l.Retracts = line.Value
 		default:
 			switch {
 			case strings.HasPrefix(line.Key, "to."):
@@ -351,7 +353,7 @@ func (e *event) setLetter(l Letter) *event {
 		e.setInt("pages", int64(l.Pages))
 	}
 	return e.set("enclosures", l.Enclosures).set("archive-class", l.ArchiveClass).set("place", l.Place).
-		set("excluded", yesNo(l.Excluded)).set("note", l.Note).set("refers", l.Refers)
+		set("excluded", yesNo(l.Excluded)).set("note", l.Note).set("refers", l.Refers).set("retracts", l.Retracts)
 }
 
 func yesNo(b bool) string {

@@ -44,6 +44,7 @@ func checkLetter(l Letter) error {
 		{"archive-class", l.ArchiveClass, false},
 		{"place", l.Place, false},
 		{"note", l.Note, false},
+		{"retracts", l.Retracts, false},
 	} {
 		if f.required && strings.TrimSpace(f.value) == "" {
 			return missingField(f.key)
@@ -64,6 +65,9 @@ func checkLetter(l Letter) error {
 		if n, err := ParseName(l.Refers, 0); err != nil || n.Long() != l.Refers {
 			return invalid("refers", l.Refers)
 		}
+	}
+	if l.Retracts != "" && l.Refers == "" {
+		return missingField("refers")
 	}
 	return checkRecipients(l)
 }

@@ -218,6 +218,7 @@ const (
 	TroubleResolved = "resolved" // a copy in doubt was settled; Outcome says how
 	TroubleReturned = "returned" // a draft was sent back
 	TroubleOutage   = "outage"   // the gateway could not be reached
+	TroubleRetracts = "retracts" // an entry withdraws another; Outcome names that one
 )
 
 // Trouble is one disturbance of the service.
@@ -228,7 +229,7 @@ type Trouble struct {
 	Until   time.Time // of an outage
 	Entry   int64     // -1: none
 	Copy    int
-	Outcome string // state that a doubt was settled to
+	Outcome string // state that a doubt was settled to; long name of an entry withdrawn
 }
 
 // Troubles lists what went wrong with the services in [from, until), oldest
@@ -271,10 +272,39 @@ func applyTrouble(ix index, e *event) error {
 		}
 	case "entry.returned":
 		return add(TroubleReturned, nil)
+	case "entry.registered":
+		if e.has("retracts") {
+			return ix.insert(troubleTable, []any{e.seq}, TroubleRetracts, formatStamp(e.at), nil, e.seq, int64(0), e.get("refers"))
+		}
 	case "gateway.outage":
 		return ix.insert(troubleTable, []any{e.seq}, TroubleOutage, e.get("from"), e.get("until"), noEntry, int64(0), nil)
 	}
 	return nil
+}
+
+// Retractions lists by the entry withdrawn the entries that withdraw or
+// correct it, oldest first, without those that were voided themselves.
+func (b *Book) Retractions(ctx context.Context) (map[Name][]Entry, error) {
+	ids, err := b.ids(ctx, "SELECT entry FROM trouble WHERE kind=$1 ORDER BY seq", TroubleRetracts)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := b.Brief(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := map[Name][]Entry{}
+	for _, e := range entries {
+		if e.State == StateVoid || e.Letter.Refers == "" {
+			continue
+		}
+		was, err := ParseName(e.Letter.Refers, 0)
+		if err != nil {
+			return nil, tampered("refers")
+		}
+		out[was] = append(out[was], e)
+	}
+	return out, nil
 }
 
 // RecordOutage records that the gateway could not be reached from one moment

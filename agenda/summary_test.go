@@ -262,6 +262,29 @@ func TestTroubles(t *testing.T) {
 	if len(outages) != 1 || !outages[0].At.Equal(start.Add(time.Minute)) || !outages[0].Until.Equal(start.Add(10*time.Minute)) {
 		t.Errorf("outages %+v", outages)
 	}
+	withdraw := func(by Letter) Entry {
+		by.Refers, by.Retracts = e.Name.Long(), "salah alamat"
+		return b.register(by)
+	}
+	withdrawn, voided := withdraw(secretLetter()), withdraw(secretLetter())
+	b.must(b.Void(ctx, clerk, voided.ID, voided.Last, "keliru", "Kepala Seksi"))
+	only := secretLetter()
+	only.Refers, only.Retracts = e.Name.Long(), ""
+	b.register(only)
+	retractions, err := b.Retractions(ctx)
+	b.must(err)
+	brief, err := b.Brief(ctx, []int64{withdrawn.ID})
+	b.must(err)
+	if diff := cmp.Diff(map[Name][]Entry{e.Name: brief}, retractions); diff != "" {
+		t.Error(diff)
+	}
+	if l := retractions[e.Name][0].Letter; l.Retracts != "salah alamat" {
+		t.Errorf("withdrawn because of %q", l.Retracts)
+	}
+	b.must(b.Rebuild(ctx))
+	if again, err := b.Retractions(ctx); err != nil || len(again[e.Name]) != 1 {
+		t.Errorf("after a rebuild: %v, %v", again, err)
+	}
 	causes, err := b.Explanations(ctx, Span{After: 1 << 62})
 	b.must(err)
 	if diff := cmp.Diff(map[int64]string{e.ID: "server Sanapati terputus"}, causes); diff != "" {

@@ -253,23 +253,15 @@ func (f letterForm) like(ctx context.Context, l *agenda.Letter) (agenda.Entry, e
 	was := e.Letter
 	if from == "retracts" {
 		// What nobody got is voided; what somebody has can only be withdrawn by a letter of its own.
-		if !slices.ContainsFunc(e.Copies, reached) {
+		if !slices.ContainsFunc(e.Copies, desk.Reached) {
 			return e, usageError("usage.retracts", "entry", n)
 		}
-		l.Refers, l.Note = n.Long(), f.a.cat.Text("retracts.note", "entry", n)
+		l.Refers, l.Retracts = n.Long(), orDefault(flag(f.c, "reason"), desk.WrongAddress)
+		l.Note = f.a.cat.Text("retracts.note", "entry", n)
 	}
 	l.Applicant, l.Origin, l.Class, l.Urgency = was.Applicant, was.Origin, was.Class, was.Urgency
 	l.To, l.Cc = slices.Clone(was.To), slices.Clone(was.Cc)
 	return e, nil
-}
-
-// reached tells whether a copy is, or may be, with its addressee.
-func reached(c agenda.Copy) bool {
-	switch c.State {
-	case agenda.CopyAccepted, agenda.CopyEvidenced, agenda.CopyDoubt, agenda.CopyHanded:
-		return true
-	}
-	return false
 }
 
 // book infers the book from the class and refuses the wrong path before anything is asked.

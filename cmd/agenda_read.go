@@ -219,6 +219,9 @@ type entryView struct {
 	Orders      []orderView      `json:"orders"`
 	Next        *string          `json:"next"`
 	Mailed      *mailedView      `json:"mailed,omitempty"` // of book laporan
+	Refers      *string          `json:"refers"`
+	Retracts    *string          `json:"retracts"`     // why it withdraws or corrects what it refers to
+	WithdrawnBy []string         `json:"withdrawn_by"` // the entries that withdraw or correct this one
 	History     []eventView      `json:"history,omitempty"`
 }
 
@@ -254,38 +257,52 @@ func (a *app) showEntry(ctx context.Context, d *desk.Desk, n agenda.Name, show, 
 		return a.showReport(ctx, d, e, history)
 	}
 	hide := masked(e, show)
-	var events []agenda.Event
+	var x beside
 	if history {
-		if events, err = d.Book.History(ctx, e.ID); err != nil {
+		if x.events, err = d.Book.History(ctx, e.ID); err != nil {
 			return err
 		}
 	}
-	receipts, err := d.Book.Receipts(ctx, e.ID)
+	if x.receipts, err = d.Book.Receipts(ctx, e.ID); err != nil {
+		return err
+	}
+	withdrawn, err := d.Book.Retractions(ctx)
 	if err != nil {
 		return err
 	}
-	return a.result(a.viewOf(d, e, events, receipts, hide), func(w io.Writer) {
-		a.printEntry(w, d, e, receipts, hide)
+	x.withdrawnBy = withdrawn[e.Name]
+	return a.result(a.viewOf(d, e, x, hide), func(w io.Writer) {
+		a.printEntry(w, d, e, x, hide)
 		if history {
-			a.printHistory(w, events, hide)
+			a.printHistory(w, x.events, hide)
 		}
 	})
 }
 
+// beside is what the book says of an entry in other places than its own.
+type beside struct {
+	events      []agenda.Event // nil: not asked for
+	receipts    []agenda.Receipt
+	withdrawnBy []agenda.Entry
+}
+
 // viewOf is the JSON form of a whole entry.
-func (a *app) viewOf(d *desk.Desk, e agenda.Entry, events []agenda.Event, receipts []agenda.Receipt, hide bool) entryView {
+func (a *app) viewOf(d *desk.Desk, e agenda.Entry, x beside, hide bool) entryView {
 	v := entryView{
 		Entry: render.EntryOf(e, d.Due(e).At(), hide), Attachments: []attachmentView{}, Orders: []orderView{},
-		Next: render.Text(string(d.Next(e))),
+		Next: render.Text(string(d.Next(e))), Refers: render.Text(e.Letter.Refers), Retracts: render.Text(e.Letter.Retracts), WithdrawnBy: []string{},
 	}
-	v.WithReceipts(receipts)
+	for _, r := range x.withdrawnBy {
+		v.WithdrawnBy = append(v.WithdrawnBy, r.Name.Long())
+	}
+	v.WithReceipts(x.receipts)
 	for _, s := range e.Attachments {
 		v.Attachments = append(v.Attachments, attachmentView{s.Object.SHA256.String(), s.Object.Size, s.Pages})
 	}
 	for _, o := range e.Orders {
 		v.Orders = append(v.Orders, orderView{o.From, o.To, render.Instant(o.At), render.Text(o.Text)})
 	}
-	for _, ev := range events {
+	for _, ev := range x.events {
 		view := eventView{
 			Seq: ev.Seq, At: ev.At.UTC().Format(time.RFC3339Nano), Type: ev.Type, Actor: ev.Actor, From: render.Text(string(ev.From)),
 			To: render.Text(string(ev.To)), Fields: map[string]string{},
@@ -301,7 +318,7 @@ func (a *app) viewOf(d *desk.Desk, e agenda.Entry, events []agenda.Event, receip
 }
 
 // printEntry writes an entry as a form: a field a line, then the addressees.
-func (a *app) printEntry(w io.Writer, d *desk.Desk, e agenda.Entry, receipts []agenda.Receipt, hide bool) {
+func (a *app) printEntry(w io.Writer, d *desk.Desk, e agenda.Entry, x beside, hide bool) {
 	l := e.Letter
 	var t form
 	row := func(id, value string) {
@@ -343,7 +360,14 @@ func (a *app) printEntry(w io.Writer, d *desk.Desk, e agenda.Entry, receipts []a
 	row("enclosures", l.Enclosures)
 	row("archive-class", l.ArchiveClass)
 	row("place", l.Place)
-	row("refers", l.Refers)
+	if l.Retracts == "" {
+		row("refers", l.Refers)
+	} else {
+		row("retracts", l.Refers+": "+l.Retracts)
+	}
+	for _, r := range x.withdrawnBy {
+		row("retracted", r.Name.Long()+": "+r.Letter.Retracts)
+	}
 	row("note", l.Note)
 	for _, o := range e.Orders {
 		row("order", a.cat.Text("agenda.order", "from", a.cat.Role(o.From), "to", a.cat.Role(o.To), "at", a.cat.ShortDate(o.At)+", "+a.cat.Clock(o.At)))
@@ -380,7 +404,7 @@ func (a *app) printEntry(w io.Writer, d *desk.Desk, e agenda.Entry, receipts []a
 		copies.Add(fmt.Sprint(c.Copy), kind, c.Handle, state, when)
 	}
 	_, _ = copies.WriteTo(w)
-	a.printReceipts(w, e, receipts)
+	a.printReceipts(w, e, x.receipts)
 	if next := d.Next(e); next != "" {
 		a.say("next."+string(next), "entry", a.entryName(e.Name), "handle", a.cat.Text("default.handle"))
 	}

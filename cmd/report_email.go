@@ -147,7 +147,7 @@ func (a *app) showReport(ctx context.Context, d *desk.Desk, e agenda.Entry, hist
 	if err != nil {
 		return err
 	}
-	v := a.viewOf(d, e, events, receipts, false)
+	v := a.viewOf(d, e, beside{events: events, receipts: receipts}, false)
 	v.Mailed = &mailedView{e.Mailed.Reader, e.Copies[0].Address, []string{}, e.Mailed.Sheet.SHA256.String()}
 	for _, n := range names {
 		v.Mailed.Entries = append(v.Mailed.Entries, n.Long())

@@ -260,8 +260,12 @@ func (s *sheet) section(heading, remark string) {
 
 func (r ResultSheet) summary() string {
 	c := r.Counts
-	return fmt.Sprintf("Seluruhnya %d naskah, %d kiriman: terkirim %d, belum terkirim %d, terlambat %d, belum pasti %d.",
+	text := fmt.Sprintf("Seluruhnya %d naskah, %d kiriman: terkirim %d, belum terkirim %d, terlambat %d, belum pasti %d",
 		c.Letters, c.Copies, c.Sent, c.Unsent, c.Late, c.Uncertain)
+	if c.Withdrawn > 0 {
+		text += fmt.Sprintf(", diralat atau ditarik %d", c.Withdrawn)
+	}
+	return text + "."
 }
 
 func (r ResultSheet) initials() []string {

@@ -172,7 +172,8 @@ type ResultSheet struct {
 }
 
 // ResultCounts stand in the first line of a [ResultSheet].
-type ResultCounts struct{ Letters, Copies, Sent, Unsent, Late, Uncertain int }
+// Withdrawn is told only when there is any.
+type ResultCounts struct{ Letters, Copies, Sent, Unsent, Late, Uncertain, Withdrawn int }
 
 // OrdinaryResult is one letter of section A.
 type OrdinaryResult struct {

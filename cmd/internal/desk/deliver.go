@@ -75,7 +75,7 @@ type SendResult struct {
 	Waiting    []Delivery // not tried: the gateway went away
 	Skipped    []Delivery // doubt, handed, rejected: not for this command
 	Entries    []agenda.Entry
-	Down       error // why the gateway could not be used
+	Down       error   // why the gateway could not be used
 	Outage     *Outage // that ended with this sending
 }
 

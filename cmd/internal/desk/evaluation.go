@@ -187,7 +187,7 @@ func (d *Desk) lateSection(s Summary, all bool) extract.Section {
 
 func troubleSection(s Summary) extract.Section {
 	t := s.Trouble
-	return extract.Section{Heading: "4. Gangguan", Columns: []extract.Column{{Head: "Gangguan", Width: 100}, {Head: "Jumlah", Width: 60, Align: "R"}}, Rows: [][]string{
+	c := extract.Section{Heading: "4. Gangguan", Columns: []extract.Column{{Head: "Gangguan", Width: 100}, {Head: "Jumlah", Width: 60, Align: "R"}}, Rows: [][]string{
 		{"Server Sanapati tidak terjangkau", number(t.Outages) + " kali, " + clockTime(t.OutageSeconds)},
 		{"Kiriman ditolak server", number(t.Rejected)},
 		{"Kiriman belum pasti", number(t.Doubted)},
@@ -195,7 +195,12 @@ func troubleSection(s Summary) extract.Section {
 		{"   dikirim ulang", number(t.Reopened)},
 		{"   dibatalkan", number(t.Cancelled)},
 		{"Draf dikembalikan", number(t.Returned)},
+		{"Naskah terkirim yang diralat atau ditarik", number(len(t.Withdrawn))},
 	}}
+	for _, x := range t.Withdrawn {
+		c.Rows = append(c.Rows, []string{"   " + x.Entry + ": " + x.Reason, "dengan " + x.By})
+	}
+	return c
 }
 
 func destinationSection(s Summary, all bool) extract.Section {

@@ -131,10 +131,57 @@ func byApplicant(entries []agenda.Entry) [][]agenda.Entry {
 	return groups
 }
 
+// WrongAddress is why an entry is withdrawn when nobody says otherwise.
+const WrongAddress = "salah alamat"
+
+// withdrawals are the entries that withdraw or correct others, by the other.
+type withdrawals map[agenda.Name][]agenda.Entry
+
+func (d *Desk) withdrawals(ctx context.Context) (withdrawals, error) {
+	return d.Book.Retractions(ctx)
+}
+
+// of are those that went, or are to go, to the addressee of a copy which has
+// or may have what is withdrawn.
+func (w withdrawals) of(e agenda.Entry, c agenda.Copy) []agenda.Entry {
+	if !Reached(c) {
+		return nil
+	}
+	var out []agenda.Entry
+	for _, by := range w[e.Name] {
+		if slices.Contains(by.Letter.To, c.Handle) || slices.Contains(by.Letter.Cc, c.Handle) {
+			out = append(out, by)
+		}
+	}
+	return out
+}
+
+// words say it of a copy: why and with which entry; "" when it stands.
+func (w withdrawals) words(e agenda.Entry, c agenda.Copy) string {
+	var parts []string
+	for _, by := range w.of(e, c) {
+		parts = append(parts, by.Letter.Retracts+"; diralat atau ditarik dengan "+by.Name.String())
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Reached tells whether a copy is, or may be, with its addressee.
+func Reached(c agenda.Copy) bool {
+	switch c.State {
+	case agenda.CopyAccepted, agenda.CopyEvidenced, agenda.CopyDoubt, agenda.CopyHanded:
+		return true
+	}
+	return false
+}
+
 // headReport makes the sheet for the head of the office. One that is mailed
 // says of a kriptogram neither number nor addressees: it is not enciphered.
 func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry, mailed bool) (Report, error) {
 	now := d.Now()
+	withdrawn, err := d.withdrawals(ctx)
+	if err != nil {
+		return Report{}, err
+	}
 	s := extract.ResultSheet{
 		Reader:   d.Config.Profile.Title(ToHead),
 		Date:     extract.DayDate(now),
@@ -174,7 +221,14 @@ func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry, mailed bo
 			default:
 				s.Counts.Unsent++
 			}
+			if words := withdrawn.words(e, c); words != "" {
+				s.Counts.Withdrawn++
+				s.Notes = append(s.Notes, fmt.Sprintf("%s kepada %s: %s.", e.Name, rc.Destination, words))
+			}
 			copies = append(copies, rc)
+		}
+		if e.Letter.Retracts != "" {
+			s.Notes = append(s.Notes, fmt.Sprintf("%s meralat atau menarik %s: %s.", e.Name, shortName(e.Letter.Refers, e.Name.Year), e.Letter.Retracts))
 		}
 		if due := d.Due(e).At(); e.SentAt.After(due) {
 			s.Counts.Late++
@@ -219,6 +273,15 @@ func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry, mailed bo
 	return Report{To: ToHead, Text: text.Bytes(), PDF: pdf.Bytes()}, nil
 }
 
+// shortName leaves the year out where it is that of the entry beside it.
+func shortName(long string, year int) string {
+	n, err := agenda.ParseName(long, year)
+	if err != nil || n.Year != year {
+		return long
+	}
+	return n.String()
+}
+
 // countedWords say to how many an entry went, without saying to whom.
 func countedWords(e agenda.Entry) string {
 	cancelled := 0
@@ -239,6 +302,10 @@ func countedWords(e agenda.Entry) string {
 // counter say.
 func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry, mailed bool) (Report, error) {
 	now := d.Now()
+	withdrawn, err := d.withdrawals(ctx)
+	if err != nil {
+		return Report{}, err
+	}
 	n := extract.Notice{
 		Applicant: entries[0].Letter.Applicant,
 		Date:      extract.DayDate(now),
@@ -258,7 +325,7 @@ func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry, mail
 		}
 		if e.Name.Book == agenda.Surat || d.Config.Profile.ApplicantSeesAddressees && !mailed {
 			for _, c := range e.Copies {
-				nc := extract.NoticeCopy{Destination: c.Handle, Remark: told(remark(c), receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy})}
+				nc := extract.NoticeCopy{Destination: c.Handle, Remark: orElse(withdrawn.words(e, c), told(remark(c), receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}))}
 				if c.Correspondent != 0 {
 					corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
 					if err != nil {
@@ -281,6 +348,9 @@ func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry, mail
 			}
 			if n > 0 {
 				item.Remark = fmt.Sprintf("diterima server; dikonfirmasi %d dari %d tujuan", n, len(e.Copies))
+			}
+			for _, c := range e.Copies {
+				item.Remark = orElse(withdrawn.words(e, c), item.Remark)
 			}
 		}
 		if e.Name.Book == agenda.Kriptogram {

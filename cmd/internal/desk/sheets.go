@@ -274,6 +274,11 @@ func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []
 	stop := errors.New("sheet ended")
 	return func(yield func(extract.Row, error) bool) {
 		units := map[int64]string{}
+		withdrawn, err := d.withdrawals(ctx)
+		if err != nil {
+			yield(extract.Row{}, err)
+			return
+		}
 		put := func(e agenda.Entry, repeated bool) error {
 			if e.Corrected || e.State == agenda.StateVoid {
 				full, err := d.Book.EntryByID(ctx, e.ID)
@@ -294,7 +299,7 @@ func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []
 			}
 			res.Rows++
 			res.last = max(res.last, e.Name.Serial)
-			row := d.row(e, p, units)
+			row := d.row(e, p, units, withdrawn)
 			if repeated {
 				res.Again++
 				row.Again = true
@@ -307,7 +312,6 @@ func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []
 			}
 			return nil
 		}
-		var err error
 		if len(again) > 0 {
 			err = d.Book.Each(ctx, agenda.Filter{Names: again}, func(e agenda.Entry) error { return put(e, true) })
 		}
@@ -321,7 +325,7 @@ func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []
 	}
 }
 
-func (d *Desk) row(e agenda.Entry, p BookParams, units map[int64]string) extract.Row {
+func (d *Desk) row(e agenda.Entry, p BookParams, units map[int64]string, withdrawn withdrawals) extract.Row {
 	l := e.Letter
 	at := e.RegisteredAt
 	text := func(s string) extract.Cell { return extract.Cell{Text: s} }
@@ -365,7 +369,7 @@ func (d *Desk) row(e agenda.Entry, p BookParams, units map[int64]string) extract
 			sent := c.SettledAt
 			sub["kirim"] = text(extract.ShortDate(sent) + "\n" + extract.Clock(sent))
 		}
-		sub["keterangan"] = text(copyNote(e, c))
+		sub["keterangan"] = text(joinWords(copyNote(e, c), withdrawn.words(e, c)))
 		row.Sub = append(row.Sub, extract.SubRow{Cells: sub, Struck: c.State == agenda.CopyCancelled})
 	}
 	return row

@@ -86,6 +86,16 @@ type TroubleSummary struct {
 	Reopened      int   `json:"doubt_sent_again"`
 	Cancelled     int   `json:"doubt_cancelled"`
 	Returned      int   `json:"returned"`
+	// Withdrawn are the entries of which a ralat or pencabutan was registered
+	// in the period.
+	Withdrawn []WithdrawnEntry `json:"withdrawn"`
+}
+
+// WithdrawnEntry is an entry that another one withdraws or corrects.
+type WithdrawnEntry struct {
+	Entry  string `json:"entry"`
+	By     string `json:"by"`
+	Reason string `json:"reason"`
 }
 
 // DestinationCount is how many copies went to one addressee.
@@ -144,7 +154,7 @@ func (d *Desk) Summarise(ctx context.Context, from, until time.Time) (Summary, e
 		Destinations: []DestinationCount{}, Books: []BookIntegrity{}, MissingYears: []int{},
 		durations: map[agenda.BookName][]int64{},
 	}
-	s.Complaints.Outstanding = []Owed{}
+	s.Complaints.Outstanding, s.Trouble.Withdrawn = []Owed{}, []WithdrawnEntry{}
 	for _, w := range d.Config.Profile.Classes {
 		s.classes = append(s.classes, agenda.Class(w.Word))
 	}
@@ -345,6 +355,28 @@ func (d *Desk) countTrouble(ctx context.Context, s *Summary) error {
 				t.Cancelled++
 			}
 		}
+	}
+	return d.listWithdrawn(ctx, s)
+}
+
+func (d *Desk) listWithdrawn(ctx context.Context, s *Summary) error {
+	all, err := d.withdrawals(ctx)
+	if err != nil {
+		return err
+	}
+	var by []agenda.Entry
+	for _, list := range all {
+		for _, e := range list {
+			if !e.RegisteredAt.Before(s.From) && e.RegisteredAt.Before(s.Until) {
+				by = append(by, e)
+			}
+		}
+	}
+	slices.SortFunc(by, func(x, y agenda.Entry) int { return int(x.ID - y.ID) })
+	for _, e := range by {
+		s.Trouble.Withdrawn = append(s.Trouble.Withdrawn, WithdrawnEntry{
+			Entry: shortName(e.Letter.Refers, e.Name.Year), By: e.Name.String(), Reason: e.Letter.Retracts,
+		})
 	}
 	return nil
 }
