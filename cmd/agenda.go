@@ -605,7 +605,7 @@ func (a *app) attach(ctx context.Context, c *cobra.Command, d *desk.Desk, args [
 func (a *app) attachMany(ctx context.Context, d *desk.Desk, names []agenda.Name, attach func(agenda.Name) (agenda.Entry, error)) error {
 	var entries []agenda.Entry
 	var absent []agenda.Name
-	var statuses []int
+	b := a.newBatch()
 	table := render.Table{Fixed: []int{0}, Align: []render.Align{render.Left, render.Right, render.Right}}
 	for _, n := range names {
 		if err := ctx.Err(); err != nil {
@@ -613,18 +613,18 @@ func (a *app) attachMany(ctx context.Context, d *desk.Desk, names []agenda.Name,
 		}
 		e, err := attach(n)
 		if err == nil {
-			statuses = append(statuses, exitDone)
+			b.tell(n, nil)
 			entries = append(entries, e)
 			table.Add(n.String(), a.pagesOf(e), a.cat.Size(scanSize(e)), e.Letter.Number, e.Letter.Applicant)
 			continue
 		}
 		absent = append(absent, n)
-		if codeOf(err) == "usage.no_scan_in" && len(names) > 1 {
-			statuses = append(statuses, exitUsage)
+		if codeOf(err) == "usage.no_scan_in" && len(names) > 1 && !a.flags.json {
+			b.note(n, err, exitUsage)
 			table.Add(n.String(), a.cat.Text("attach.absent"))
 			continue
 		}
-		statuses = append(statuses, a.fail(err))
+		b.tell(n, err)
 	}
 	if !a.flags.quiet && !a.flags.json && len(names) > 1 {
 		_, _ = table.WriteTo(a.talk) // a screen that left makes no difference
@@ -636,7 +636,7 @@ func (a *app) attachMany(ctx context.Context, d *desk.Desk, names []agenda.Name,
 	case len(names) > 1:
 		a.say("agenda.attached_many", "done", len(entries), "all", len(names))
 	}
-	return a.entriesResult(d, entries, a.told(batchStatus(statuses)))
+	return a.entriesResult(d, entries, b.end())
 }
 
 // pagesOf is the pages of an entry's scans, with a mark where the letter was said to have another number.

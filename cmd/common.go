@@ -78,17 +78,88 @@ func (a *app) allNames(args []string) ([]agenda.Name, error) {
 // batch. A single entry's error is the command's.
 func (a *app) each(ctx context.Context, names []agenda.Name, step func(agenda.Name) error) error {
 	if len(names) == 1 {
-		return step(names[0])
+		return entryError(names[0], step(names[0]))
 	}
-	var statuses []int
+	b := a.newBatch()
 	for _, n := range names {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		statuses = append(statuses, a.fail(step(n)))
+		b.tell(n, step(n))
 	}
-	return a.told(batchStatus(statuses))
+	return b.end()
 }
+
+// batch collects what became of each entry of a command.
+type batch struct {
+	a        *app
+	statuses []int
+	refused  []refusedJSON
+}
+
+// refusedJSON is an entry in the summary of a batch.
+type refusedJSON struct {
+	Entry  string `json:"entry"`
+	Code   string `json:"code"`
+	Status int    `json:"exit_status"` // that the entry alone would have given
+	Retry  string `json:"retry"`
+}
+
+type refusalsJSON struct {
+	Schema  string        `json:"schema"` // sandi.refused/1
+	Entries int           `json:"entries"`
+	Done    int           `json:"done"`
+	Status  int           `json:"exit_status"`
+	Refused []refusedJSON `json:"refused"`
+}
+
+func (a *app) newBatch() *batch { return &batch{a: a} }
+
+// tell takes the outcome of an entry and tells its error.
+func (b *batch) tell(n agenda.Name, err error) {
+	b.note(n, err, b.a.fail(entryError(n, err)))
+}
+
+// note takes the outcome of an entry whose error is told in another way; under --json there is none.
+func (b *batch) note(n agenda.Name, err error, status int) {
+	b.statuses = append(b.statuses, status)
+	if err != nil {
+		code, _ := b.a.explain(err)
+		b.refused = append(b.refused, refusedJSON{n.String(), code, status, retryOf(code)})
+	}
+}
+
+// end closes the batch with its exit status. Under --json the last line of standard error sums up what was refused and why.
+func (b *batch) end() error {
+	status := batchStatus(b.statuses)
+	if b.a.flags.json && len(b.refused) > 0 {
+		// Nothing is left to tell an error of stderr to.
+		_ = render.WriteJSON(b.a.term.Err(), refusalsJSON{
+			"sandi.refused/1", len(b.statuses), len(b.statuses) - len(b.refused), status, b.refused,
+		})
+	}
+	return b.a.told(status)
+}
+
+// ofEntry is an error of a step for an entry, whoever refused it.
+type ofEntry struct {
+	name agenda.Name
+	err  error
+}
+
+func entryError(n agenda.Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &ofEntry{n, err}
+}
+
+func (e *ofEntry) Error() string { return e.err.Error() }
+
+func (e *ofEntry) Unwrap() error { return e.err }
+
+// Args returns the pairs for the error's message.
+func (e *ofEntry) Args() []any { return []any{"entry", e.name} }
 
 // wouldDo is the result under --json of steps that were only checked. schema is that of the step done.
 func (a *app) wouldDo(schema string, names ...agenda.Name) error {

@@ -8,6 +8,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -266,58 +269,106 @@ Status: %[4]s
 }
 
 // cmdJSON reads fields of the JSON lines on a file: `json FILE entries.0.state sent`. Every line that has the field counts; one
-// must have the value.
+// must have the value, written out or as a pattern that fits the whole of it. `json FILE entry=S7 state sent` looks only at the
+// lines with that entry. `json FILE lines 3` counts the lines.
 func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 3 {
-		ts.Fatalf("usage: json FILE PATH VALUE")
+	if len(args) < 3 {
+		ts.Fatalf("usage: json FILE [PATH=VALUE...] PATH VALUE")
 	}
+	path, want := args[len(args)-2], args[len(args)-1]
+	pattern, err := regexp.Compile("(?s)^(?:" + want + ")$")
+	fits := func(word string) bool { return word == want || err == nil && pattern.MatchString(word) }
 	found := false
 	var seen []string
-	for line := range strings.Lines(ts.ReadFile(args[0])) {
+	lines := jsonLines(ts, args[0])
+	if path == "lines" {
+		seen, found = []string{strconv.Itoa(len(lines))}, strconv.Itoa(len(lines)) == want
+		lines = nil
+	}
+lines:
+	for _, v := range lines {
+		for _, only := range args[1 : len(args)-2] {
+			where, value, _ := strings.Cut(only, "=")
+			if !slices.Contains(wordsAt(v, where), value) {
+				continue lines
+			}
+		}
+		words := wordsAt(v, path)
+		seen = append(seen, words...)
+		found = found || slices.ContainsFunc(words, fits)
+	}
+	if found == neg {
+		ts.Fatalf("json: %s is %q, want %q (not: %v)", path, seen, want, neg)
+	}
+}
+
+// cmdPick writes the values at a path, one a line, to a file: `pick list.json entries.*.name names.txt`. None is an error.
+func cmdPick(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: pick FILE PATH OUT")
+	}
+	var words []string
+	for _, v := range jsonLines(ts, args[0]) {
+		words = append(words, wordsAt(v, args[1])...)
+	}
+	if len(words) == 0 {
+		ts.Fatalf("pick: nothing at %s", args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Join(words, "\n")+"\n"), 0o600))
+}
+
+func jsonLines(ts *testscript.TestScript, file string) []any {
+	var all []any
+	for line := range strings.Lines(ts.ReadFile(file)) {
 		var v any
 		if err := json.Unmarshal([]byte(line), &v); err != nil {
 			ts.Fatalf("json: %v in %q", err, line)
 		}
-		if got, ok := at(v, strings.Split(args[1], ".")); ok {
-			text, err := json.Marshal(got)
-			ts.Check(err)
-			word := strings.Trim(string(text), `"`)
-			seen = append(seen, word)
-			found = found || word == args[2]
-		}
+		all = append(all, v)
 	}
-	if found == neg {
-		ts.Fatalf("json: %s is %q, want %q (not: %v)", args[1], seen, args[2], neg)
-	}
+	return all
 }
 
-// at follows a path into a value; numbers index arrays, `len` is the length.
-func at(v any, path []string) (any, bool) {
-	for _, key := range path {
-		switch x := v.(type) {
-		case map[string]any:
-			var ok bool
-			if v, ok = x[key]; !ok {
-				return nil, false
-			}
-		case []any:
-			if key == "len" {
-				v = len(x)
-				continue
-			}
-			i := 0
-			for _, r := range key {
-				i = i*10 + int(r-'0')
-			}
-			if i >= len(x) {
-				return nil, false
-			}
-			v = x[i]
-		default:
-			return nil, false
+// wordsAt are the values that a path leads to, written as JSON without the quotes of a text.
+func wordsAt(v any, path string) []string {
+	var words []string
+	for _, got := range at(v, strings.Split(path, ".")) {
+		if text, ok := got.(string); ok {
+			words = append(words, text)
+			continue
+		}
+		text, err := json.Marshal(got)
+		if err == nil {
+			words = append(words, string(text))
 		}
 	}
-	return v, true
+	return words
+}
+
+// at follows a path into a value; numbers index arrays, `*` takes all elements, `len` is the length.
+func at(v any, path []string) []any {
+	if len(path) == 0 {
+		return []any{v}
+	}
+	key, rest := path[0], path[1:]
+	switch x := v.(type) {
+	case map[string]any:
+		if inner, ok := x[key]; ok {
+			return at(inner, rest)
+		}
+	case []any:
+		if key == "len" {
+			return at(len(x), rest)
+		}
+		var all []any
+		for i, inner := range x {
+			if key == "*" || key == strconv.Itoa(i) {
+				all = append(all, at(inner, rest)...)
+			}
+		}
+		return all
+	}
+	return nil
 }
 
 // TestDemo runs the whole practice.

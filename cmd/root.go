@@ -596,6 +596,10 @@ func (a *app) commandPath() string {
 
 // entryOf is the name of the entry that an error is about, "" for none.
 func entryOf(err error) string {
+	var told *ofEntry
+	if errors.As(err, &told) {
+		return told.name.String()
+	}
 	var step *desk.Error
 	if errors.As(err, &step) && step.Entry != (agenda.Name{}) {
 		return step.Entry.String()

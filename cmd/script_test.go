@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 			"json":      cmdJSON,
 			"notice":    cmdNotice,
 			"office":    cmdOffice,
+			"pick":      cmdPick,
 			"status":    cmdStatus,
 			"typed":     cmdTyped,
 		},

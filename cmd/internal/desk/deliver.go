@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -448,13 +449,17 @@ func (s *sending) wait(e agenda.Entry) {
 	}
 }
 
-// finish reads the entries again, so that what is told is what is on disk.
+// finish reads the entries again, so that what is told is what is on disk, and
+// puts what the couriers brought back in the order of the plan.
 func (s *sending) finish(ctx context.Context) error {
 	all := append(append([]Planned(nil), s.res.Plan.Ready...), s.res.Plan.Release...)
-	ids := make([]int64, len(all))
+	ids, place := make([]int64, len(all)), map[agenda.Name]int{}
 	for i, pl := range all {
-		ids[i] = pl.Entry.ID
+		ids[i], place[pl.Entry.Name] = pl.Entry.ID, i
 	}
+	slices.SortStableFunc(s.res.Waiting, func(x, y Delivery) int {
+		return cmp.Or(place[x.Entry]-place[y.Entry], x.Copy-y.Copy)
+	})
 	var err error
 	s.res.Entries, err = s.d.briefly(ctx, ids)
 	return err
