@@ -120,12 +120,16 @@ func jsonFlag(args []string) bool {
 // langFlag finds --lang before the flags are parsed: the words of the tree depend on it.
 func langFlag(args []string) string {
 	for i, arg := range args {
-		switch value, ok := strings.CutPrefix(arg, "--lang="); {
-		case arg == "--":
+		if arg == "--" {
 			return ""
-		case ok:
+		}
+		name, ok := strings.CutPrefix(arg, "--")
+		name, value, given := strings.Cut(name, "=")
+		switch {
+		case !ok || flagSynonym(nil, name) != "lang":
+		case given:
 			return value
-		case arg == "--lang" && i+1 < len(args):
+		case i+1 < len(args):
 			return args[i+1]
 		}
 	}
@@ -272,65 +276,6 @@ func (a *app) prepare(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		a.prepare(sub)
 	}
-}
-
-// commandSynonyms are the Indonesian names of commands, by path; help never shows them.
-var commandSynonyms = map[string][]string{
-	"agenda add":     {"catat"},
-	"agenda assign":  {"perintah"},
-	"agenda attach":  {"pindai"},
-	"agenda correct": {"perbaiki"},
-	"agenda void":    {"batalkan"},
-	"agenda list":    {"daftar"},
-	"agenda show":    {"lihat"},
-	"agenda search":  {"cari"},
-	"agenda print":   {"cetak"},
-	"agenda close":   {"tutup"},
-	"agenda verify":  {"periksa"},
-	"encrypt":        {"sandikan"},
-	"sign":           {"tandatangani", "tandatangan"},
-	"send":           {"kirim"},
-	"archive":        {"arsipkan", "arsip"},
-	"report":         {"laporkan", "lapor"},
-	"print":          {"cetak"},
-	"print cover":    {"pengantar"},
-	"print result":   {"hasil"},
-	"open":           {"buka"},
-	"verify":         {"periksa"},
-	"officer":        {"petugas"},
-	"correspondent":  {"tujuan"},
-	"applicant":      {"pemohon"},
-	"key":            {"kunci"},
-	"complaint":      {"pengaduan"},
-	"demo":           {"latihan"},
-	"doctor":         {"cek"},
-	"backup":         {"cadangkan"},
-	"restore":        {"pulihkan"},
-}
-
-// flagSynonyms are the Indonesian names of flags; help never shows them.
-var flagSynonyms = map[string]string{
-	"pemohon":     "applicant",
-	"permohonan":  "request",
-	"diterima":    "received",
-	"surat":       "letter",
-	"tgl-surat":   "letter-date",
-	"perihal":     "subject",
-	"klasifikasi": "class",
-	"derajat":     "urgency",
-	"tujuan":      "to",
-	"tembusan":    "cc",
-	"alasan":      "reason",
-	"sebagai":     "as",
-	"seperti":     "like",
-	"lewat-email": "email",
-}
-
-func flagSynonym(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-	if s, ok := flagSynonyms[name]; ok {
-		name = s
-	}
-	return pflag.NormalizedName(name)
 }
 
 // messageError is an error of the command line itself. args are the pairs for its message.

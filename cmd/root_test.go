@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/spf13/cobra"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/messages"
@@ -133,45 +132,11 @@ func TestDataFolder(t *testing.T) {
 	}
 }
 
-// TestSynonyms: every synonym names a command or a flag once, so that none hides another.
-func TestSynonyms(t *testing.T) {
-	t.Parallel()
-	names := map[string]string{}
-	for path, synonyms := range commandSynonyms {
-		parent, _, _ := strings.Cut(path, " ")
-		if parent == path {
-			parent = ""
-		}
-		for _, s := range synonyms {
-			key := parent + " " + s
-			if names[key] != "" {
-				t.Errorf("%s means %s and %s", key, names[key], path)
-			}
-			names[key] = path
-		}
-	}
-	a, _, _ := run(t, messages.Indonesian)
-	c := &cobra.Command{Use: "add"}
-	c.Flags().String("to", "", "")
-	c.Flags().SetNormalizeFunc(flagSynonym)
-	if err := c.Flags().Parse([]string{"--tujuan", "jateng"}); err != nil {
-		t.Error(err)
-	}
-	if got, _ := c.Flags().GetString("to"); got != "jateng" {
-		t.Errorf("--tujuan gives %q", got)
-	}
-	root := a.rootCommand()
-	root.SetArgs([]string{"version"})
-	if err := root.Execute(); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestLangFlag(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
 		"en": {"agenda", "--lang", "en"},
-		"id": {"--lang=id", "version"},
+		"id": {"--bahasa=id", "version"},
 		"":   {"agenda", "--", "--lang=en"},
 	} {
 		if got := langFlag(args); got != want {
