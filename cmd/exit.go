@@ -59,6 +59,7 @@ var statusOfCode = map[string]int{
 	"crypto.too_large":      exitOther,
 	"desk.act_":             exitUsage,
 	"desk.archive_key_gone": exitKey,
+	"desk.book_unreadable":  exitTampered,
 	"desk.busy":             exitBusy,
 	"desk.certificate":      exitKey,
 	"desk.check_words":      exitSignature,

@@ -449,7 +449,7 @@ func (a *app) messageArgs(err error) []any {
 			add("detail", errorText(e.Err))
 		case *config.Error:
 			add("field", e.Key)
-			add("detail", e.Detail)
+			add("detail", a.configDetail(e.Detail))
 			add("detail", errorText(e.Err))
 		}
 	}

@@ -134,7 +134,11 @@ func assemble(ctx context.Context, dir string, c *config.Config, o Options) (*De
 		Now: o.Now, Rand: o.Rand, ReadOnly: o.ReadOnly, AcceptClock: o.AcceptClock,
 		TooFarAhead: func(last, now time.Time) bool { return d.Hours.WorkingDaysBetween(last, now) > 3 },
 	})
-	if err != nil {
+	switch code := coded(err); {
+	case code == "agenda.tampered", code == "agenda.foreign":
+		// Nothing that reads the book helps any more: agenda verify could not open it either.
+		return nil, &Error{code: CodeBookUnreadable, Field: d.path(bookFile), Err: err}
+	case err != nil:
 		return nil, err
 	}
 	return d, nil

@@ -101,6 +101,7 @@ const (
 	CodeCertificate    = "desk.certificate"      // a certificate that nobody can encipher for
 	CodeFolderDenied   = "desk.folder_denied"    // the desk folder may not be read
 	CodeFolderBook     = "desk.folder_book"      // a desk folder without its book
+	CodeBookUnreadable = "desk.book_unreadable"  // a book that cannot be opened: cut off, changed or another file
 	CodeHandle         = "desk.handle"           // a handle that cannot stand
 	CodeDuplicate      = "desk.duplicate"        // an officer of that handle is there
 	CodeProgram        = "desk.program"          // a program of the system is not there, or failed
