@@ -46,6 +46,7 @@ type Copy struct {
 	MessageID      string
 	Address        string // at release or readdress
 	SettledAt      time.Time
+	DoubtAt        time.Time // of a copy in doubt: when its answer was lost
 	Attempts       int
 	LastReply      string
 	QueueID        string

@@ -417,6 +417,9 @@ func readCopiesOf(ctx context.Context, q querier, first, last int64, of func(id 
 			c.Attempts, c.QueueID = int(last.getInt("attempt")), last.get("queue-id")
 			c.Route, c.Basis = last.get("route"), last.get("basis")
 			c.LastReply = valueOf(lastBody, "reply")
+			if c.State == CopyDoubt {
+				c.DoubtAt = stampOf(settledAt(last))
+			}
 		}
 		if outState.Valid {
 			c.State, c.Attempts, c.NextAt = CopyState(outState.String), int(attempt.Int64), stampOf(next.String)

@@ -391,24 +391,32 @@ func (f letterForm) rehearse(r agenda.Registration) error {
 
 // sayDue tells the deadline with its reckoning.
 func (a *app) sayDue(d *desk.Desk, e agenda.Entry) {
-	due := d.Due(e)
-	a.say("agenda.due", "at", a.cat.DateTime(due.Deadline.At))
-	left := a.span(due.RemainingToday)
+	due, now := d.Due(e), d.Now()
+	line := a.cat.Text("agenda.due", "at", a.cat.DateTime(due.Deadline.At))
+	urgency := a.cat.Urgency(string(e.Letter.Urgency))
+	closed := !due.Urgency.IsZero() && due.UrgencyOpen.Before(due.Urgency)
+	if !due.Urgency.IsZero() && !closed {
+		line += " " + a.cat.Text("agenda.due.urgency", "urgency", urgency, "at", a.cat.Day(due.Urgency)+" "+a.clockOnly(due.Urgency))
+	}
+	a.sayWrapped(line)
+	left, day := a.span(due.RemainingToday), a.cat.Text("agenda.due.received_then")
+	if midnight(due.Received).Equal(midnight(now)) {
+		day = a.cat.Text("agenda.due.received_today")
+	}
 	switch due.Rule {
 	case hours.ServiceHours:
-		a.say("agenda.due.hours", "hours", int(due.Norm.Hours()), "received", a.cat.Clock(due.Received), "left", left)
+		a.say("agenda.due.hours", "hours", int(due.Norm.Hours()), "received", a.cat.Clock(due.Received), "left", left, "day", day)
 	case hours.NextDayClose:
 		a.say("agenda.due.next_day", "received", a.cat.Clock(due.Received), "date", a.cat.ShortDate(due.Received))
 	default:
 		a.say("agenda.due.same_day", "received", a.cat.Clock(due.Received), "date", a.cat.ShortDate(due.Received))
 	}
-	if !due.Urgency.IsZero() {
-		urgency := a.cat.Urgency(string(e.Letter.Urgency))
-		if due.UrgencyOpen.Before(due.Urgency) {
-			a.say("agenda.due.urgency_closed", "urgency", urgency, "at", a.cat.DateTime(due.Urgency), "open", a.cat.DateTime(due.UrgencyOpen))
-		} else {
-			a.say("agenda.due.urgency", "urgency", urgency, "at", a.cat.DateTime(due.Urgency))
+	if closed {
+		open := a.cat.Text("agenda.due.open_then", "date", a.cat.Day(due.UrgencyOpen)+", "+a.cat.Date(due.UrgencyOpen), "at", a.cat.Clock(due.UrgencyOpen))
+		if midnight(due.UrgencyOpen).Equal(midnight(now)) {
+			open = a.cat.Text("agenda.due.open_today", "at", a.cat.Clock(due.UrgencyOpen))
 		}
+		a.say("agenda.due.urgency_closed", "urgency", urgency, "at", a.cat.Day(due.Urgency)+" "+a.cat.Clock(due.Urgency), "open", open)
 	}
 	for _, year := range due.MissingYears {
 		a.warn("agenda.no_holidays", "year", year)
@@ -495,10 +503,11 @@ func (a *app) assign(ctx context.Context, c *cobra.Command, d *desk.Desk, args [
 		if a.flags.dryRun {
 			id = "agenda.dry_assign"
 		}
-		a.say(id, "names", ranges(done[book], a.thisYear()), "at", a.cat.ShortDate(at)+", "+a.cat.Clock(at))
-		for _, line := range wrapped(a.chain(d, orders)+".", 76) {
-			a.say("agenda.chain", "roles", line)
+		if len(orders) == 1 && !a.flags.dryRun {
+			a.sayWrapped(a.cat.Text("agenda.assigned_link", "from", a.cat.Role(orders[0].From), "to", a.cat.Role(orders[0].To), "n", len(done[book])))
+			continue
 		}
+		a.sayWrapped(a.cat.Text(id, "names", ranges(done[book], a.thisYear()), "at", a.cat.ShortDate(at)+", "+a.cat.Clock(at), "roles", a.chain(d, orders)))
 	}
 	return a.entriesResult(d, entries, err)
 }
@@ -580,6 +589,7 @@ func (a *app) attach(ctx context.Context, c *cobra.Command, d *desk.Desk, args [
 			if e.Letter.Pages > 0 {
 				a.say("attach.pages_line", "pages", a.pagesOf(e))
 			}
+			a.sayDueToday(d, e)
 		}
 		return a.entriesResult(d, []agenda.Entry{e}, nil)
 	}
@@ -727,7 +737,7 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 	if given {
 		l.Subject = subject
 	}
-	fields := a.changedFields(was, l)
+	fields, count := a.changedFields(was, l)
 	if len(fields) == 0 {
 		return usageError("usage.nothing_to_change", "flag", "--to, --subject, --letter ...")
 	}
@@ -740,7 +750,7 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 	}
 	what := strings.Join(fields, ", ")
 	if a.flags.dryRun {
-		a.say("agenda.dry_correct", "entry", n, "fields", what)
+		a.say("agenda.dry_correct", "entry", n, "fields", what+count)
 		return a.entriesResult(f.d, []agenda.Entry{e}, nil)
 	}
 	who, err := f.d.ActingOr(ctx, desk.Clerk(n.Book))
@@ -752,16 +762,16 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 		return err
 	}
 	if after.State == agenda.StateRegistered && after.Draft > 0 {
-		a.say("agenda.corrected_again", "entry", n, "fields", what)
+		a.say("agenda.corrected_again", "entry", n, "fields", what, "count", count)
 	} else {
-		a.say("agenda.corrected", "entry", n, "fields", what)
+		a.say("agenda.corrected", "entry", n, "fields", what, "count", count)
 	}
 	return a.entriesResult(f.d, []agenda.Entry{after}, nil)
 }
 
-// changedFields names what differs between two images of a letter; addressees with their counts.
-func (a *app) changedFields(was, is agenda.Letter) []string {
-	var fields []string
+// changedFields names what differs between two images of a letter; count says how many addressees there were and are, when that
+// changed.
+func (a *app) changedFields(was, is agenda.Letter) (fields []string, count string) {
 	for _, p := range []struct {
 		name    string
 		changed bool
@@ -790,13 +800,12 @@ func (a *app) changedFields(was, is agenda.Letter) []string {
 		}
 	}
 	if !slices.Equal(was.To, is.To) {
-		word := a.cat.Text("agenda.field.to")
+		fields = append(fields, a.cat.Text("agenda.field.to"))
 		if len(was.To) != len(is.To) {
-			word = a.cat.Text("agenda.field.to_count", "was", strconv.Itoa(len(was.To)), "is", strconv.Itoa(len(is.To)))
+			count = a.cat.Text("agenda.field.to_count", "was", strconv.Itoa(len(was.To)), "is", strconv.Itoa(len(is.To)))
 		}
-		fields = append(fields, word)
 	}
-	return fields
+	return fields, count
 }
 
 func (a *app) agendaVoid() *cobra.Command {

@@ -62,6 +62,7 @@ func (a *app) encrypt(ctx context.Context, d *desk.Desk, p desk.EncryptParams) e
 		a.say("encrypt.dry_run", "entry", p.Name)
 		return a.result(encryptedOf(res, true), func(io.Writer) {})
 	}
+	a.sayDueToday(d, res.Entry)
 	return a.result(encryptedOf(res, false), func(w io.Writer) {
 		fmt.Fprintln(w, a.cat.Text("encrypt.done", "entry", p.Name, "n", len(res.Recipients)))
 		fmt.Fprintln(w, a.cat.Text("encrypt.initialled", "time", a.cat.Clock(res.At), "draft", res.Draft.Number))

@@ -120,7 +120,8 @@ func (a *app) printGlance(w io.Writer, d *desk.Desk, g desk.Glance) {
 	if len(g.Tasks) == 0 {
 		fmt.Fprintln(w, a.cat.Text("glance.nothing"))
 	}
-	fmt.Fprintln(w, a.cat.Text("glance.counts", "ready", g.Ready, "deferred", g.Deferred, "doubt", g.Doubtful, "waiting", g.Waiting))
+	fmt.Fprintln(w, a.cat.Text("glance.counts", "ready", g.Ready, "deferred", g.Deferred, "doubt", g.Doubtful)+"    "+
+		a.cat.Text("glance.waiting", "waiting", g.Waiting))
 	if g.Unconfirmed > 0 {
 		fmt.Fprintln(w, a.cat.Text("glance.unconfirmed", "n", g.Unconfirmed))
 	}

@@ -388,11 +388,7 @@ func (a *app) agendaCause() *cobra.Command {
 				if err != nil || a.flags.dryRun {
 					return err
 				}
-				who, err := d.ActingOr(ctx, desk.Clerk(n.Book))
-				if err != nil {
-					return err
-				}
-				if err := d.Book.Explain(ctx, who, e.ID, reason); err != nil {
+				if err := explain(ctx, d, e, reason); err != nil {
 					return err
 				}
 				a.say("agenda.cause_noted", "entry", n)

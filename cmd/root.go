@@ -435,6 +435,9 @@ func (a *app) messageArgs(err error) []any {
 			if e.Entry != (agenda.Name{}) {
 				add("entry", e.Entry.String())
 			}
+			if code := e.Code(); code == desk.CodePolicy || code == desk.CodeClassScan {
+				add("field", a.cat.Class(e.Field))
+			}
 			// want tells the cases of one code apart: the flag that is missing, else the detail.
 			if flag, ok := strings.CutPrefix(e.Field, "--"); ok {
 				add("want", flag)
@@ -571,6 +574,18 @@ func (a *app) say(id string, args ...any) {
 	}
 }
 
+// sayWrapped says a line that may be longer than a screen is wide.
+func (a *app) sayWrapped(text string) {
+	if !a.flags.quiet && !a.flags.json {
+		for _, line := range wrapped(text, maxColumns) {
+			fmt.Fprintln(a.talk, line)
+		}
+	}
+}
+
+// maxColumns is how wide a line of words may be.
+const maxColumns = 78
+
 // warn talks on standard error also under --quiet; --json keeps that stream for the error object.
 func (a *app) warn(id string, args ...any) {
 	if !a.flags.json {
@@ -610,6 +625,11 @@ func (a *app) ask(flag, id string, args ...any) (string, error) {
 
 // confirm asks a question that yes or no answers; --yes answers it. def is what Enter means.
 func (a *app) confirm(def bool, id string, args ...any) (bool, error) {
+	return a.confirmText(def, a.cat.Text(id, args...))
+}
+
+// confirmText is confirm with the question written out.
+func (a *app) confirmText(def bool, question string) (bool, error) {
 	if a.flags.yes {
 		return true, nil
 	}
@@ -617,7 +637,7 @@ func (a *app) confirm(def bool, id string, args ...any) (bool, error) {
 	if def {
 		hint = "prompt.yes_default"
 	}
-	yes, err := a.term.Confirm(a.cat.Text(id, args...)+" "+a.cat.Text(hint), a.cat.Yes, def)
+	yes, err := a.term.Confirm(question+" "+a.cat.Text(hint), a.cat.Yes, def)
 	return yes, a.unasked(err, "--yes")
 }
 

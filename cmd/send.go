@@ -164,7 +164,11 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	bar.Done()
 	for _, ref := range res.Doubted {
 		if e, err := d.Book.EntryByID(ctx, ref.Entry); err == nil {
-			a.warn("send.doubted", "entry", e.Name, "copy", ref.Copy)
+			for _, x := range e.Copies {
+				if x.Copy == ref.Copy {
+					a.warnDoubt(e.Name, x.Copy, len(e.Copies), x.Attempts, x.DoubtAt)
+				}
+			}
 		}
 	}
 	if err == errDeclined {
@@ -192,11 +196,13 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 		}
 		return a.told(n)
 	}
-	if res.Down != nil && !downTold {
+	if res.Down != nil && !downTold && (len(res.Deliveries) == 0 && alone(res) == (agenda.Name{}) || !unreachable(res.Down)) {
 		a.tellDown(d, res.Down)
 	}
 	a.tellSent(res)
-	a.tellLate(d, res.Entries)
+	if err := a.tellLate(ctx, d, res.Entries); err != nil {
+		return err // what was sent is told; only the question was not answered
+	}
 	if sent := len(res.Deliveries); sent >= manyCopies {
 		took := time.Since(began).Seconds()
 		a.say("send.rate", "n", sent, "seconds", fmt.Sprintf("%.1f", took), "rate", int(float64(sent)/took))
@@ -219,15 +225,55 @@ const manyCopies = 20
 
 // tellDown says in one line why the gateway cannot be used. What was not sent and what to type next come with the summary.
 func (a *app) tellDown(d *desk.Desk, why error) {
-	switch codeOf(why) {
-	case "mail.connect", "mail.timeout":
+	if unreachable(why) {
 		a.warn("send.down", "address", d.Config.Gateway.Address)
-	default:
-		_, text := a.explain(why)
-		line, _, _ := strings.Cut(text, "\n")
-		for _, part := range wrapped(line, 78) {
-			a.warnLine(part)
+		return
+	}
+	_, text := a.explain(why)
+	line, _, _ := strings.Cut(text, "\n")
+	for _, part := range wrapped(line, 78) {
+		a.warnLine(part)
+	}
+}
+
+// unreachable tells a gateway that is not there from one that does not want us.
+func unreachable(why error) bool {
+	return slices.Contains([]string{"mail.connect", "mail.timeout"}, codeOf(why))
+}
+
+// alone is the one entry that the gateway was not there for, when nothing else was to be sent and no number depends on it.
+func alone(res desk.SendResult) agenda.Name {
+	names := entriesOf(res.Waiting, "")
+	if len(names) != 1 || len(res.Deliveries)+len(res.Skipped) > 0 || !unreachable(res.Down) {
+		return agenda.Name{}
+	}
+	if names[0].Book == agenda.Kriptogram && res.Waiting[0].Number == "" {
+		return agenda.Name{}
+	}
+	return names[0]
+}
+
+// warnDoubt says that a copy may or may not be with the server, and that it is left alone.
+func (a *app) warnDoubt(n agenda.Name, copyNo, of, attempt int, at time.Time) {
+	name := a.entryName(n)
+	if of > 1 {
+		name += " " + a.cat.Text("send.copy", "copy", copyNo, "of", of)
+	}
+	a.warn("send.doubted", "entry", name, "n", attempt, "time", a.cat.Seconds(at))
+}
+
+// tellOne closes the sending of a single copy that did not leave: the words take the place of the counts.
+func (a *app) tellOne(x desk.Delivery) {
+	code, rest, _ := strings.Cut(x.Reply, " ")
+	switch x.State {
+	case agenda.CopyDoubt:
+		a.warnDoubt(x.Entry, x.Copy, x.Of, x.Attempt, x.At)
+	case agenda.CopyRejected:
+		id := "send.refused_one"
+		if strings.HasPrefix(rest, "5.1.") {
+			id = "send.rejected_one"
 		}
+		a.warn(id, "name", x.Handle, "code", orDefault(code, x.Code), "entry", a.entryName(x.Entry))
 	}
 }
 
@@ -347,7 +393,7 @@ func (a *app) tellDelivery(x desk.Delivery, width int, again bool) {
 	}
 	name := fmt.Sprintf("%-4s", x.Entry)
 	if x.Number != "" {
-		name += " " + x.Number
+		name += "  " + x.Number
 		if x.Of > 1 {
 			name += "  " + a.cat.Text("send.copy", "copy", x.Copy, "of", x.Of)
 		}
@@ -433,14 +479,24 @@ func copyStatus(s agenda.CopyState) int {
 
 // tellSent closes a sending: what became of what, the line for the back of the originals, and what to type next.
 func (a *app) tellSent(res desk.SendResult) {
-	if names := entriesOf(res.Waiting, ""); len(names) > 0 {
+	names := entriesOf(res.Waiting, "")
+	switch only := alone(res); {
+	case only != agenda.Name{}:
+		a.warn("send.away", "entry", a.entryName(only))
+	case len(names) > 0:
 		id := "send.untried"
 		for _, x := range res.Waiting {
 			if x.Entry.Book == agenda.Kriptogram && x.Number == "" {
 				id = "send.untried_number"
 			}
 		}
-		a.warn(id, "names", ranges(names, a.thisYear()))
+		text := a.cat.Text(id, "names", ranges(names, a.thisYear()))
+		if len(res.Deliveries) > 0 && unreachable(res.Down) {
+			text = a.cat.Text("send.down_rest") + " " + text
+		}
+		for _, line := range wrapped(text, maxColumns) {
+			a.warnLine(line)
+		}
 	}
 	if len(res.Skipped) > 0 {
 		var words []string
@@ -456,6 +512,12 @@ func (a *app) tellSent(res desk.SendResult) {
 		}
 	}
 	var letters []string
+	type numbered struct {
+		entry    agenda.Entry
+		accepted int
+		settled  time.Time
+	}
+	var kriptograms []numbered
 	for _, e := range res.Entries {
 		accepted, settled := 0, time.Time{}
 		for _, c := range e.Copies {
@@ -471,9 +533,23 @@ func (a *app) tellSent(res desk.SendResult) {
 			continue
 		}
 		if e.Number != "" && accepted > 0 {
-			a.print("send.number_given", "entry", e.Name, "number", e.Number, "done", accepted, "n", len(e.Copies), "time", a.cat.Clock(settled))
-			a.print("send.not_confirmed")
+			kriptograms = append(kriptograms, numbered{e, accepted, settled})
 		}
+	}
+	switch len(kriptograms) {
+	case 0:
+	case 1:
+		k := kriptograms[0]
+		a.print("send.number_given", "entry", k.entry.Name, "number", k.entry.Number, "done", k.accepted, "n", len(k.entry.Copies),
+			"time", a.cat.Clock(k.settled))
+		a.print("send.not_confirmed")
+	default:
+		done, all := 0, 0
+		for _, k := range kriptograms {
+			done, all = done+k.accepted, all+len(k.entry.Copies)
+		}
+		a.print("send.numbered_many", "entries", len(kriptograms), "done", done, "n", all)
+		a.print("send.not_confirmed")
 	}
 	counts := map[agenda.CopyState]int{}
 	for _, list := range [][]desk.Delivery{res.Deliveries, res.Skipped} {
@@ -485,8 +561,12 @@ func (a *app) tellSent(res desk.SendResult) {
 		a.warn("send.nothing")
 		return
 	}
-	a.say("send.summary", "sent", counts[agenda.CopyAccepted], "bad", counts[agenda.CopyRejected],
-		"doubt", counts[agenda.CopyDoubt], "rest", len(res.Waiting)+counts[agenda.CopyDeferred])
+	if one := len(res.Deliveries) == 1 && len(res.Waiting)+len(res.Skipped) == 0 || alone(res) != (agenda.Name{}); !one {
+		a.say("send.summary", "sent", counts[agenda.CopyAccepted], "bad", counts[agenda.CopyRejected],
+			"doubt", counts[agenda.CopyDoubt], "rest", len(res.Waiting)+counts[agenda.CopyDeferred])
+	} else if len(res.Deliveries) == 1 {
+		a.tellOne(res.Deliveries[0])
+	}
 	if len(letters) > 0 {
 		for _, line := range wrapped(a.cat.Text("send.back", "names", strings.Join(letters, ", ")), 78) {
 			fmt.Fprintln(a.out, line)
@@ -588,6 +668,7 @@ func (a *app) settle(ctx context.Context, c *cobra.Command, d *desk.Desk, n agen
 	if err := future(p.At, d.Now(), "at"); err != nil {
 		return err
 	}
+	found := "" // the answer to what is known of a copy in doubt
 	switch {
 	case f.received, f.sent:
 		p.To = agenda.CopyEvidenced
@@ -599,8 +680,8 @@ func (a *app) settle(ctx context.Context, c *cobra.Command, d *desk.Desk, n agen
 	case f.cancel:
 		p.To = agenda.CopyCancelled
 	default:
-		stop, err := a.askResolution(d, e, &p)
-		if err != nil || stop {
+		var stop bool
+		if found, stop, err = a.askResolution(ctx, d, e, &p); err != nil || stop {
 			return err
 		}
 	}
@@ -626,7 +707,11 @@ func (a *app) settle(ctx context.Context, c *cobra.Command, d *desk.Desk, n agen
 	return a.result(render.EntryOf(e, d.Due(e).At(), n.Book == agenda.Kriptogram), func(w io.Writer) {
 		switch p.To {
 		case agenda.CopyEvidenced:
-			fmt.Fprintln(w, a.cat.Text("send.evidenced", "entry", n, "time", a.cat.Clock(p.At)))
+			of := ""
+			if found != "" {
+				of = a.cat.Text("send.evidenced." + found)
+			}
+			fmt.Fprintln(w, a.cat.Text("send.evidenced", "entry", n, "time", a.cat.Clock(p.At), "of", of))
 		case agenda.CopyReady:
 			fmt.Fprintln(w, a.cat.Text("send.ready_again", "entry", n))
 		case agenda.CopyCancelled:
@@ -649,16 +734,16 @@ func copyTo(e agenda.Entry, handle string) (int, error) {
 func attemptTime(e agenda.Entry, copyNo int) time.Time {
 	for _, c := range e.Copies {
 		if c.State == agenda.CopyDoubt && (copyNo == 0 || copyNo == c.Copy) {
-			return c.SettledAt
+			return c.DoubtAt
 		}
 	}
 	return time.Time{}
 }
 
 // askResolution asks on a terminal what is known of a copy in doubt.
-func (a *app) askResolution(d *desk.Desk, e agenda.Entry, p *desk.SettleParams) (stop bool, err error) {
+func (a *app) askResolution(ctx context.Context, d *desk.Desk, e agenda.Entry, p *desk.SettleParams) (found string, stop bool, err error) {
 	if !a.term.CanPrompt() {
-		return true, usageError("usage.resolve", "entry", e.Name)
+		return "", true, usageError("usage.resolve", "entry", e.Name)
 	}
 	var doubt *agenda.Copy
 	for i, c := range e.Copies {
@@ -668,28 +753,39 @@ func (a *app) askResolution(d *desk.Desk, e agenda.Entry, p *desk.SettleParams) 
 		}
 	}
 	if doubt == nil {
-		return true, &detailed{desk.Refusal(desk.CodeNotInDoubt), []any{"entry", e.Name}}
+		return "", true, &detailed{desk.Refusal(desk.CodeNotInDoubt), []any{"entry", e.Name}}
 	}
 	p.Copy = doubt.Copy
-	fmt.Fprintln(a.talk, a.cat.Text("send.resolve", "entry", e.Name, "name", doubt.Handle, "n", doubt.Attempts, "time", a.cat.Seconds(doubt.SettledAt)))
+	fmt.Fprintln(a.talk, a.cat.Text("send.resolve", "entry", e.Name, "name", unitOf(ctx, d, *doubt), "n", doubt.Attempts, "time", a.cat.Seconds(doubt.DoubtAt)))
 	answer, err := a.ask("--as-received", "send.ask_resolve")
 	if err != nil {
-		return true, err
+		return "", true, err
 	}
 	switch answer {
 	case "1", "2":
-		p.To, p.At = agenda.CopyEvidenced, doubt.SettledAt
+		p.To, p.At = agenda.CopyEvidenced, doubt.DoubtAt
+		found = answer
 	case "3":
 		p.To = agenda.CopyReady
 	default:
 		a.warn("send.unresolved", "entry", e.Name)
-		return true, a.told(exitDoubt)
+		return "", true, a.told(exitDoubt)
 	}
 	p.Reason, err = a.ask("--reason", "send.ask_how")
 	if p.Reason != "" {
 		p.Reason = a.cat.Text("send.found."+answer) + ": " + p.Reason
 	}
-	return false, err
+	return found, false, err
+}
+
+// unitOf is the unit of an addressee, or its name in the book when it is no correspondent.
+func unitOf(ctx context.Context, d *desk.Desk, c agenda.Copy) string {
+	if c.Correspondent != 0 {
+		if corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent); err == nil {
+			return corr.Unit
+		}
+	}
+	return c.Handle
 }
 
 func (a *app) sendManual(ctx context.Context, d *desk.Desk, n agenda.Name, f sendFlags) error {

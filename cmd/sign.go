@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -125,7 +126,7 @@ func (a *app) sign(ctx context.Context, d *desk.Desk, names []agenda.Name, p des
 		return nil
 	})
 	if len(done) > 0 {
-		a.print("sign.done", "names", ranges(done, a.thisYear()), "n", len(done), "time", a.cat.Clock(d.Now()))
+		a.print("sign.done", "names", a.listed(done), "n", len(done), "time", a.cat.Clock(d.Now()))
 		if p.Wet != "" {
 			a.print("sign.wet")
 		}
@@ -168,22 +169,25 @@ func (a *app) showPending(d *desk.Desk, p desk.Pending, i, of int) {
 		return
 	}
 	e := p.Entry
-	lines := []string{
-		a.cat.Text("sign.entry", "i", i, "of", of, "entry", e.Name, "class", strings.ToUpper(a.cat.Class(string(e.Letter.Class))),
-			"urgency", strings.ToUpper(a.cat.Urgency(string(e.Letter.Urgency)))),
-		a.cat.Text("sign.draft", "n", p.Draft.Number, "time", a.cat.Clock(p.Draft.At), "date", a.cat.ShortDate(p.Draft.At)),
-		a.cat.Text("sign.applicant", "applicant", e.Letter.Applicant),
-		a.cat.Text("sign.letter", "letter", e.Letter.Number, "date", a.isoDate(e.Letter.Date)),
+	at := a.cat.Clock(p.Draft.At)
+	if !midnight(p.Draft.At).Equal(midnight(d.Now())) {
+		at = a.cat.ShortDate(p.Draft.At) + " " + at
 	}
+	head := a.cat.Text("sign.entry", "i", i, "of", of, "entry", e.Name, "class", strings.ToUpper(a.cat.Class(string(e.Letter.Class))),
+		"urgency", strings.ToUpper(a.cat.Urgency(string(e.Letter.Urgency))), "draft", a.cat.Text("sign.draft", "n", p.Draft.Number, "time", at))
+	letter := a.cat.Text("sign.letter", "letter", e.Letter.Number, "date", a.isoDate(e.Letter.Date))
 	if e.Letter.Pages > 0 {
-		lines[3] += a.cat.Text("sign.pages", "n", e.Letter.Pages)
+		letter += a.cat.Text("sign.pages", "n", e.Letter.Pages)
 	}
+	lines := sideBySide([]string{head}, "      ", a.cat.Text("sign.applicant", "applicant", e.Letter.Applicant), letter)
+	to := a.cat.Text("sign.to")
+	var units []string
 	for j, r := range p.Draft.Recipients {
-		id := "sign.to"
-		if j > 0 {
-			id = "sign.to_more"
-		}
-		lines = append(lines, a.cat.Text(id, "copy", j+1, "unit", r.Unit))
+		units = append(units, strconv.Itoa(j+1)+" "+render.Safe(r.Unit))
+	}
+	if len(units) > 0 {
+		units[0] = to + "   " + units[0]
+		lines = sideBySide(lines, "   ", units...)
 	}
 	lines = append(lines, a.cat.Text("sign.format", "format", p.Draft.Format))
 	if len(p.Downgraded) > 0 {
@@ -196,6 +200,19 @@ func (a *app) showPending(d *desk.Desk, p desk.Pending, i, of int) {
 	for _, l := range lines {
 		fmt.Fprintln(a.talk, l)
 	}
+}
+
+// sideBySide adds parts to lines, as many in a line as fit; what does not goes on below the first part's words.
+func sideBySide(lines []string, gap string, parts ...string) []string {
+	line, indent := parts[0], len(parts[0])-len(strings.TrimLeft(parts[0], " "))
+	for _, part := range parts[1:] {
+		if render.Columns(line)+len(gap)+render.Columns(part) > maxColumns {
+			lines, line = append(lines, line), strings.Repeat(" ", indent)+part
+			continue
+		}
+		line += gap + part
+	}
+	return append(lines, line)
 }
 
 func (a *app) giveBack(ctx context.Context, d *desk.Desk, n agenda.Name, reason string) error {
@@ -276,7 +293,8 @@ func (a *app) review(ctx context.Context, d *desk.Desk) error {
 		a.print("sign.none")
 		return nil
 	}
-	fmt.Fprintln(a.talk, a.cat.Text("sign.waiting", "n", len(waiting), "time", a.cat.DateTime(d.Now())))
+	line, at := a.cat.Text("sign.waiting", "n", len(waiting)), a.cat.Date(d.Now())+", "+a.cat.Clock(d.Now())
+	fmt.Fprintln(a.talk, line+strings.Repeat(" ", max(2, maxColumns-len(line)-len(at)))+at)
 	var accept []desk.Pending
 	var back []returned
 	for i, w := range waiting {
@@ -303,17 +321,18 @@ func (a *app) review(ctx context.Context, d *desk.Desk) error {
 	if len(accept)+len(back) == 0 {
 		return a.declined("sign.declined")
 	}
+	var chosen []string
 	if len(accept) > 0 {
-		fmt.Fprintln(a.talk, a.cat.Text("sign.chosen", "names", namesOf(accept)))
+		chosen = append(chosen, a.cat.Text("sign.chosen", "names", namesOf(accept)))
 	}
 	if len(back) > 0 {
 		var names []agenda.Name
 		for _, r := range back {
 			names = append(names, r.name)
 		}
-		fmt.Fprintln(a.talk, a.cat.Text("sign.to_return", "names", ranges(names, a.thisYear())))
+		chosen = append(chosen, a.cat.Text("sign.to_return", "names", ranges(names, a.thisYear())))
 	}
-	yes, err := a.confirm(false, "sign.go_on")
+	yes, err := a.confirmText(false, strings.Join(append(chosen, a.cat.Text("sign.go_on")), " "))
 	if err != nil {
 		return err
 	}
@@ -321,6 +340,15 @@ func (a *app) review(ctx context.Context, d *desk.Desk) error {
 		return a.declined("sign.declined")
 	}
 	return a.decide(ctx, d, accept, back)
+}
+
+// listed writes names as a sentence does: "K42 and K44".
+func (a *app) listed(names []agenda.Name) string {
+	parts := strings.Split(ranges(names, a.thisYear()), ", ")
+	if n := len(parts); n > 1 {
+		parts = append(parts[:n-2], parts[n-2]+" "+a.cat.Text("list.and")+" "+parts[n-1])
+	}
+	return strings.Join(parts, ", ")
 }
 
 type returned struct {
@@ -343,7 +371,7 @@ func (a *app) decide(ctx context.Context, d *desk.Desk, accept []desk.Pending, b
 		all = append(all, a.fail(err))
 	}
 	if len(done) > 0 {
-		a.print("sign.done", "names", ranges(done, a.thisYear()), "n", len(done), "time", a.cat.Clock(d.Now()))
+		a.print("sign.done", "names", a.listed(done), "n", len(done), "time", a.cat.Clock(d.Now()))
 	}
 	for _, r := range back {
 		e, err := d.Return(ctx, r.name, r.reason, a.secrets())

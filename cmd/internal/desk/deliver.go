@@ -322,9 +322,13 @@ func (s *sending) unit(ctx context.Context, c agenda.Copy) (string, error) {
 }
 
 func (s *sending) fate(e agenda.Entry, c agenda.Copy) Delivery {
+	at := c.SettledAt
+	if c.State == agenda.CopyDoubt {
+		at = c.DoubtAt
+	}
 	return Delivery{
 		Entry: e.Name, Number: e.Number, Copy: c.Copy, Of: len(e.Copies), Handle: c.Handle, Unit: s.units[c.Correspondent],
-		State: c.State, At: c.SettledAt, Attempt: c.Attempts, Reply: c.LastReply, QueueID: c.QueueID, NextAt: c.NextAt,
+		State: c.State, At: at, Attempt: c.Attempts, Reply: c.LastReply, QueueID: c.QueueID, NextAt: c.NextAt,
 	}
 }
 

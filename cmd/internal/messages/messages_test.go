@@ -63,6 +63,7 @@ var (
 	// "tandatangan" alone is the noun, written apart; the verbs ditandatangani and menandatangani are one word.
 	noun     = regexp.MustCompile(`(?i)\b(tandatangan|di tanda ?tangani)\b`)
 	clock    = regexp.MustCompile(`\d\d:\d\d`)
+	menuKey  = regexp.MustCompile(`\[([a-z])\]`) // [t]anda tangani
 	onlyName = regexp.MustCompile(`\{([a-z_]+)(\?[^}]*)?\}`)
 )
 
@@ -92,6 +93,7 @@ func styleFaults(lang Lang, key, text string) []string {
 	if clock.MatchString(text) {
 		faults = append(faults, "colon between hour and minute")
 	}
+	text = menuKey.ReplaceAllString(text, "$1")
 	if lang == Indonesian {
 		if m := misspelt.FindString(text); m != "" {
 			faults = append(faults, "spelling: "+m)
