@@ -87,7 +87,7 @@ func TestSummaryOfAQuarter(t *testing.T) {
 	if len(s.Months) != 6 || len(s.Late) != 1 || s.Late[0].Entry != names[1].String() || s.Late[0].Cause != "server Sanapati terputus" || s.Late[0].Late <= 0 {
 		t.Errorf("months %d, late %+v", len(s.Months), s.Late)
 	}
-	if diff := cmp.Diff(TroubleSummary{Outages: 1, OutageSeconds: 3720, Returned: 1}, s.Trouble); diff != "" {
+	if diff := cmp.Diff(TroubleSummary{Outages: 1, OutageSeconds: 3720, Withdrawn: []WithdrawnEntry{}, Returned: 1}, s.Trouble); diff != "" {
 		t.Error(diff)
 	}
 	wantUnits := []DestinationCount{{"Diskominfo Kabupaten Batang", 3}, {"Diskominfo Provinsi Jawa Tengah", 2}}
