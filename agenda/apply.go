@@ -29,9 +29,10 @@ var (
 	roleTable          = newTable("role", "officer role kind valid_from", "valid_until current")
 	correspondentTable = newTable("correspondent", "handle",
 		"id fingerprint subkey certificate state confirmed current ended")
-	applicantTable = newTable("applicant", "handle", "id current ended")
-	openedTable    = newTable("opened", "seq", "manifest copy")
-	newestTable    = newTable("newest", "name", "seq")
+	applicantTable  = newTable("applicant", "handle", "id current ended")
+	openedTable     = newTable("opened", "seq", "manifest copy")
+	newestTable     = newTable("newest", "name", "seq")
+	archiveKeyTable = newTable("archive_key", "seq", "fingerprint certificate")
 
 	complaintTable = newTable("complaint", "id",
 		"year serial channel service received_at state answered_at passed_at closed_at last")
@@ -46,6 +47,7 @@ var (
 
 	indexTables = []*table{
 		entryTable, copyTable, officerTable, roleTable, correspondentTable, applicantTable, openedTable, newestTable,
+		archiveKeyTable,
 		complaintTable, complaintStepTable, troubleTable, explainedTable, printedTable, pageTable, closedDayTable,
 		receiptTable, mailedTable,
 	}
@@ -74,7 +76,12 @@ func apply(ix index, e *event) error {
 		if err := ix.insert(newestTable, []any{"config"}, e.seq); err != nil {
 			return err
 		}
-		return ix.insert(newestTable, []any{"checkpoint"}, e.seq)
+		if err := ix.insert(newestTable, []any{"checkpoint"}, e.seq); err != nil {
+			return err
+		}
+		return applyArchiveKey(ix, e, "archive-fingerprint", "archive-certificate")
+	case "archive.changed":
+		return applyArchiveKey(ix, e, "fingerprint", "certificate")
 	case "config.changed":
 		return ix.update(newestTable, []any{"config"}, "seq", e.seq)
 	case "log.checkpoint":
@@ -279,6 +286,15 @@ func applyOfficer(ix index, e *event) error {
 		return ix.update(officerTable, key, "fingerprint certificate current ended", fingerprint, certificate, e.seq, int64(1))
 	}
 	return ix.update(officerTable, key, "fingerprint certificate current", fingerprint, certificate, e.seq)
+}
+
+// applyArchiveKey adds a certificate of the archive, unless event 0 names none.
+func applyArchiveKey(ix index, e *event, fingerprint, certificate string) error {
+	sum, err := optionalHash(e.get(certificate))
+	if err != nil || sum == nil {
+		return err
+	}
+	return ix.insert(archiveKeyTable, []any{e.seq}, optional(e.get(fingerprint)), sum)
 }
 
 func roleKey(e *event) []any {

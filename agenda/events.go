@@ -44,6 +44,7 @@ var eventSpecs = []struct{ name, keys string }{
 	{"desk.clock-accepted", "reason*"},
 	{"config.changed", "object"},
 	{"log.checkpoint", "size root note"},
+	{"archive.changed", "fingerprint certificate reason*"},
 	{"officer.added", officerKeys},
 	{"officer.changed", officerKeys},
 	{"officer.ended", officerKeys},

@@ -37,6 +37,8 @@ CREATE TABLE opened (
 CREATE INDEX opened_manifest ON opened(manifest, copy);
 -- the newest event of its kind: config, checkpoint
 CREATE TABLE newest (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
+-- the certificates of the archive; the newest counts
+CREATE TABLE archive_key (seq INTEGER PRIMARY KEY, fingerprint TEXT, certificate BLOB NOT NULL) STRICT;
 CREATE TABLE complaint (
   id INTEGER PRIMARY KEY, year INTEGER NOT NULL, serial INTEGER NOT NULL, channel TEXT NOT NULL, service TEXT,
   received_at TEXT NOT NULL, state TEXT NOT NULL, answered_at TEXT, passed_at TEXT, closed_at TEXT, last INTEGER NOT NULL,

@@ -146,6 +146,9 @@ func TestSQLEdits(t *testing.T) {
 		{"INSERT INTO role VALUES('operator', 'kepala-seksi', 'plh', '2026-01-01T00:00:00.000Z', NULL, 3)", "index"},
 		{"UPDATE applicant SET current=1", "index"},
 		{"UPDATE newest SET seq=1", "index"},
+		{"UPDATE archive_key SET fingerprint='00'", "index"},
+		{"INSERT INTO archive_key SELECT 1, fingerprint, certificate FROM archive_key", "index"},
+		{"DELETE FROM archive_key", "index"},
 		{"INSERT INTO opened VALUES(1, x'00', 1)", "index"},
 		{"DROP TRIGGER event_delete", "schema"},
 		{"CREATE TABLE more(x)", "schema"},
@@ -255,6 +258,7 @@ func TestRebuild(t *testing.T) {
 	b.must(b.EndRole(t.Context(), clerk, "operator", RoleGrant{Role: RoleOperator}))
 	_, err = b.RecordOpened(t.Context(), clerk, OpenedRecord{Manifest: Hash{1}, Kriptogram: Hash{2}, Copy: 1, Verdicts: "good"})
 	b.must(err)
+	b.must(b.ChangeArchiveKey(t.Context(), clerk, 0, fingerprint(10), data("second archive certificate"), "masa berlaku habis"))
 	corrected := b.register(secretLetter())
 	l := corrected.Letter
 	l.To, l.Cc = []string{"batang"}, nil

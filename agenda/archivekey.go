@@ -1,0 +1,78 @@
+package agenda
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// ArchiveKey is a certificate that the archive had from an event on: what is
+// enciphered for the archive is enciphered to the newest.
+type ArchiveKey struct {
+	Seq         int64 // of the event; 0 is the certificate that the desk began with
+	Fingerprint string
+	Certificate Object
+	Since       time.Time
+	Reason      string // "" of event 0
+}
+
+// ArchiveKeys lists the certificates of the archive, oldest first. Two that
+// follow each other may be of one key, when its certificate was added to.
+func (b *Book) ArchiveKeys(ctx context.Context) ([]ArchiveKey, error) {
+	var keys []ArchiveKey
+	err := b.view(ctx, func(q querier) error {
+		keys = nil
+		err := readEvents(ctx, q, "JOIN archive_key k ON k.seq = e.seq ORDER BY e.seq", nil, func(e *event) error {
+			k := ArchiveKey{
+				Seq: e.seq, Fingerprint: e.get("fingerprint"), Certificate: Object{SHA256: e.getHash("certificate")},
+				Since: e.at, Reason: e.get("reason"),
+			}
+			if e.typ.name == "desk.created" {
+				k.Fingerprint, k.Certificate.SHA256 = e.get("archive-fingerprint"), e.getHash("archive-certificate")
+			}
+			keys = append(keys, k)
+			return nil
+		})
+		for i := range keys {
+			if err == nil {
+				keys[i].Certificate, err = readObject(ctx, q, keys[i].Certificate.SHA256)
+			}
+		}
+		return err
+	})
+	return keys, err
+}
+
+// ChangeArchiveKey gives the archive another certificate: of a new key, or of
+// the same one with a later end. last is the Seq of the newest certificate
+// that the caller has seen; when there is a newer one by now, it is
+// agenda.changed, since what was merged with the old one would lose that.
+func (b *Book) ChangeArchiveKey(ctx context.Context, a Actor, last int64, fingerprint string, certificate Object, reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return missingField("reason")
+	}
+	if err := checkText("reason", reason); err != nil {
+		return err
+	}
+	if !fingerprintOK(fingerprint) {
+		return invalid("fingerprint", fingerprint)
+	}
+	if err := inBook("certificate", certificate); err != nil {
+		return err
+	}
+	return b.update(ctx, a, func(u *update) error {
+		var newest int64
+		if err := u.row("SELECT coalesce(max(seq), -1) FROM archive_key").Scan(&newest); err != nil {
+			return storage(err)
+		}
+		if newest != last {
+			return &Error{code: "agenda.changed", Field: "certificate"}
+		}
+		if err := u.putObject(certificate); err != nil {
+			return err
+		}
+		e := newEvent("archive.changed").set("fingerprint", fingerprint).setHash("certificate", certificate.SHA256).set("reason", reason)
+		_, err := u.append(e)
+		return err
+	})
+}
