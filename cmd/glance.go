@@ -26,6 +26,7 @@ type glanceView struct {
 	Waiting    int        `json:"waiting"`
 	Overdue    int        `json:"unconfirmed"` // copies that nobody confirmed in time
 	ArchiveKey *string    `json:"archive_key"` // private archive key still inside the desk
+	ArchiveDue *string    `json:"archive_due"` // end of the archive certificate, null unless soon or past
 }
 
 type taskView struct {
@@ -60,6 +61,7 @@ func (a *app) glance(ctx context.Context, d *desk.Desk) error {
 	v := glanceView{
 		Schema: "sandi.glance/1", At: render.Instant(now), Acting: render.Text(g.Acting), Tasks: []taskView{}, After: []taskView{},
 		Ready: g.Ready, Deferred: g.Deferred, Doubt: g.Doubtful, Waiting: g.Waiting, Overdue: g.Unconfirmed, ArchiveKey: render.Text(g.ArchiveKey),
+		ArchiveDue: render.Instant(g.ArchiveUntil),
 	}
 	view := func(t desk.Task) taskView {
 		return taskView{
@@ -138,6 +140,13 @@ func (a *app) printGlance(w io.Writer, d *desk.Desk, g desk.Glance) {
 	}
 	if len(report) > 0 {
 		fmt.Fprintln(w, a.cat.Text("glance.report", "n", len(report), "names", compact(ranges(report, a.thisYear()))))
+	}
+	switch until := g.ArchiveUntil; {
+	case until.IsZero():
+	case now.Before(until):
+		fmt.Fprintln(w, a.cat.Text("glance.archive_due", "until", a.cat.ShortDate(until)))
+	default:
+		fmt.Fprintln(w, a.cat.Text("glance.archive_ended", "until", a.cat.ShortDate(until)))
 	}
 	if g.ArchiveKey != "" {
 		fmt.Fprintln(w, a.cat.Text("glance.archive_key", "path", g.ArchiveKey))

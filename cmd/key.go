@@ -38,7 +38,7 @@ func (a *app) keyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withDesk(c, a.flags.dryRun, func(_ context.Context, d *desk.Desk) error { return a.moveArchiveKey(d, to) })
+			return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error { return a.moveArchiveKey(ctx, d, to) })
 		},
 	})
 	a.stringFlags(move, "key", "to")
@@ -46,7 +46,7 @@ func (a *app) keyCommand() *cobra.Command {
 		return a.withDesk(c, true, func(ctx context.Context, d *desk.Desk) error { return a.exportKey(ctx, c, d, args[0]) })
 	}})
 	a.outputFlags(export)
-	c.AddCommand(list, move, export, a.keyBundle(), a.keyDue())
+	c.AddCommand(list, a.keyArchive(), move, export, a.keyBundle(), a.keyDue())
 	return c
 }
 
@@ -77,7 +77,7 @@ func (a *app) exportKey(ctx context.Context, c *cobra.Command, d *desk.Desk, han
 	return a.result(v, func(w io.Writer) { fmt.Fprint(w, v.Certificate) })
 }
 
-func (a *app) moveArchiveKey(d *desk.Desk, to string) error {
+func (a *app) moveArchiveKey(ctx context.Context, d *desk.Desk, to string) error {
 	v := struct {
 		Schema string `json:"schema"`
 		Path   string `json:"path"`
@@ -86,12 +86,18 @@ func (a *app) moveArchiveKey(d *desk.Desk, to string) error {
 		a.say("key.dry_move", "path", to)
 		return a.result(v, func(io.Writer) {})
 	}
-	path, err := d.MoveArchiveKey(to)
+	path, err := d.MoveArchiveKey(ctx, to)
 	if err != nil {
 		return err
 	}
 	v.Path = path
-	return a.result(v, func(io.Writer) { a.say("key.moved", "path", path) })
+	if err := a.result(v, func(io.Writer) { a.say("key.moved", "path", path) }); err != nil {
+		return err
+	}
+	if next := d.ArchiveKeyWaits(); next != "" {
+		a.warn("glance.archive_key", "path", next)
+	}
+	return nil
 }
 
 func (a *app) listKeys(ctx context.Context, d *desk.Desk) error {
@@ -126,11 +132,7 @@ func (a *app) listKeys(ctx context.Context, d *desk.Desk) error {
 		}
 		add(o.Handle, a.roleWords(o.Roles), cert)
 	}
-	g, err := d.Book.Genesis(ctx)
-	if err != nil {
-		return err
-	}
-	cert, err := crypto.ParseCertificate(g.ArchiveCertificate.Data)
+	cert, err := d.OwnCertificate(ctx, desk.ArchiveOwner)
 	if err != nil {
 		return err
 	}

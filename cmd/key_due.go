@@ -98,7 +98,7 @@ func (a *app) keyDue() *cobra.Command {
 			}
 			v := dueView{Schema: "sandi.keys_due/1", Keys: []dueKeyView{}}
 			for _, k := range found {
-				v.Keys = append(v.Keys, dueKeyView{k.Name, k.Area == "own", k.Why, render.Instant(k.Until)})
+				v.Keys = append(v.Keys, dueKeyView{k.Name, k.Area != "addressee", k.Why, render.Instant(k.Until)})
 			}
 			return a.result(v, func(w io.Writer) {
 				for _, k := range found {

@@ -177,6 +177,34 @@ func (p OpenParams) sessionKeys(env *envelope) ([]byte, error) {
 	return ours, nil
 }
 
+// OpensSidecar reports whether a sidecar names a key of the certificate. One
+// for SEIPDv1 names it by 64 bits, so that this is a hint for people which
+// key to fetch and proves nothing.
+func (c *Certificate) OpensSidecar(sidecar []byte) bool {
+	packets, err := splitPackets(sidecar)
+	if err != nil || len(packets) != 1 || packets[0].tag != tagPKESK {
+		return false
+	}
+	parsed, err := parseSessionKey(packets[0])
+	if err != nil {
+		return false
+	}
+	e, err := c.entity()
+	if err != nil {
+		return false
+	}
+	keys := []*packet.PublicKey{e.PrimaryKey}
+	for i := range e.Subkeys {
+		keys = append(keys, e.Subkeys[i].PublicKey)
+	}
+	for _, k := range keys {
+		if k.KeyId == parsed.KeyId && (parsed.Version != 6 || bytes.Equal(k.Fingerprint, parsed.KeyFingerprint)) {
+			return true
+		}
+	}
+	return false
+}
+
 // ours reports whether a packet names one of our keys, or nobody.
 func (p OpenParams) ours(key *packet.EncryptedKey) bool {
 	if key.KeyId == 0 {

@@ -89,11 +89,7 @@ func stateOf(ctx context.Context, b *agenda.Book) (BookState, error) {
 // a desk that lost one scan is the one that needs a backup most.
 func (d *Desk) Backup(ctx context.Context, p BackupParams) (BackedUp, error) {
 	var res BackedUp
-	g, err := d.Book.Genesis(ctx)
-	if err != nil {
-		return res, err
-	}
-	cert, err := crypto.ParseCertificate(g.ArchiveCertificate.Data)
+	archive, err := d.archiveCertificate(ctx)
 	if err != nil {
 		return res, err
 	}
@@ -131,7 +127,7 @@ func (d *Desk) Backup(ctx context.Context, p BackupParams) (BackedUp, error) {
 		src = p.Progress(total, r)
 	}
 	sealed, err := crypto.Seal(ctx, out, src, crypto.SealParams{
-		Recipients: []crypto.Recipient{{Certificate: cert}}, Policy: crypto.Praktis(), Now: d.Now(), FileName: backupName,
+		Recipients: []crypto.Recipient{{Certificate: archive.cert, Subkey: archive.sub}}, Policy: crypto.Praktis(), Now: d.Now(), FileName: backupName,
 	})
 	if err != nil {
 		return res, err

@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"sandi/agenda"
-	"sandi/crypto"
 	"sandi/mail/loopback"
 )
 
 // archiveKeyOf is the private archive key of an office, moved out of the desk.
 func (f *office) archiveKeyOf() string {
 	f.t.Helper()
-	path, err := f.MoveArchiveKey(filepath.Join(f.dir, "arsip.key"))
+	path, err := f.MoveArchiveKey(f.t.Context(), filepath.Join(f.dir, "arsip.key"))
 	f.check(err)
 	return path
 }
@@ -230,7 +229,7 @@ func TestBackupNeedsLivingArchiveKey(t *testing.T) {
 	f.check(err)
 	defer d.Close()
 	path := filepath.Join(t.TempDir(), "meja.sandi")
-	if _, err := d.Backup(t.Context(), BackupParams{Out: path}); !errors.Is(err, crypto.ErrExpired) {
+	if _, err := d.Backup(t.Context(), BackupParams{Out: path}); coded(err) != CodeArchiveKey {
 		t.Errorf("backup to an expired key: %v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {

@@ -97,6 +97,8 @@ func child(step string) error {
 				{Role: agenda.RoleSandiman, File: os.Getenv(childFile) + ".sandiman"}, {Role: agenda.RoleKepalaSeksi, File: os.Getenv(childFile) + ".kasi"},
 			},
 		}, Options{Now: (&clock{t: later}).now})
+	case "archive-key":
+		_, err = d.ChangeArchiveKey(ctx, ArchiveKeyParams{Reason: "uji", Passphrase: pass})
 	case "void":
 		e, err := d.Book.Entry(ctx, name)
 		if err != nil {

@@ -130,7 +130,7 @@ func (d *Desk) seeBackup(context.Context) ([]Condition, error) {
 func (d *Desk) KeysDue(ctx context.Context, within time.Duration) ([]Condition, error) {
 	all, err := d.keyConditions(ctx, within)
 	return slices.DeleteFunc(all, func(c Condition) bool {
-		return c.Level == LevelGood || c.Area != "own" && c.Area != "addressee" || c.Why == "unconfirmed"
+		return c.Level == LevelGood || !slices.Contains([]string{"archive", "own", "addressee"}, c.Area) || c.Why == "unconfirmed"
 	}), err
 }
 
@@ -142,15 +142,20 @@ func (d *Desk) seeKeys(ctx context.Context) ([]Condition, error) {
 // addressees.
 func (d *Desk) keyConditions(ctx context.Context, within time.Duration) ([]Condition, error) {
 	var found []Condition
-	if path := d.ArchiveKeyWaits(); path != "" {
-		found = append(found, Condition{Area: "offline", Why: "inside", Level: LevelBad, Name: path})
+	_, noted, err := d.newestArchiveKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range d.ArchiveKeysWaiting() {
+		c := Condition{Area: "offline", Why: "inside", Level: LevelBad, Name: path}
+		if known, _, err := notedKey(path, noted); err != nil || !known {
+			c.Why, c.Level = "unnoted", LevelWarn
+		}
+		found = append(found, c)
 	}
 	judge := func(area, name string, cert *crypto.Certificate) bool {
 		f := cert.Facts(d.Now())
-		c := Condition{Area: area, Name: name, Until: f.Expires}
-		if f.Encryption != nil && !f.Encryption.Expires.IsZero() && (c.Until.IsZero() || f.Encryption.Expires.Before(c.Until)) {
-			c.Until = f.Encryption.Expires
-		}
+		c := Condition{Area: area, Name: name, Until: usableUntil(f)}
 		switch {
 		case f.Revoked:
 			c.Why, c.Level = "revoked", LevelBad
@@ -164,15 +169,11 @@ func (d *Desk) keyConditions(ctx context.Context, within time.Duration) ([]Condi
 		found = append(found, c)
 		return false
 	}
-	g, err := d.Book.Genesis(ctx)
+	cert, err := d.CertificateOf(ctx, noted[len(noted)-1].Certificate.SHA256)
 	if err != nil {
 		return nil, err
 	}
-	cert, err := crypto.ParseCertificate(g.ArchiveCertificate.Data)
-	if err != nil {
-		return nil, err
-	}
-	good, count := judge("own", "arsip", cert), int64(1)
+	good, count := judge("archive", ArchiveOwner, cert), int64(1)
 	officers, err := d.Book.Officers(ctx, d.Now())
 	if err != nil {
 		return nil, err

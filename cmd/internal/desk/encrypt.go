@@ -71,6 +71,10 @@ func (d *Desk) Encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) 
 	if err != nil {
 		return res, err
 	}
+	archive, err := d.archiveCertificate(ctx)
+	if err != nil {
+		return res, err
+	}
 	docs, err := openDocuments(p.Documents)
 	if err != nil {
 		return res, err
@@ -92,10 +96,6 @@ func (d *Desk) Encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) 
 		p.Show(rows)
 	}
 	if err != nil || p.DryRun {
-		return res, err
-	}
-	archive, err := d.archiveCertificate(ctx)
-	if err != nil {
 		return res, err
 	}
 	key, err := d.unlock(ctx, clerk, agenda.RoleSandiman, ForParaf, p.Secrets)
@@ -235,22 +235,6 @@ func (d *Desk) policyFor(e agenda.Entry) (crypto.Policy, error) {
 type packetKey struct {
 	cert *crypto.Certificate
 	sub  crypto.Fingerprint
-}
-
-func (d *Desk) archiveCertificate(ctx context.Context) (packetKey, error) {
-	g, err := d.Book.Genesis(ctx)
-	if err != nil {
-		return packetKey{}, err
-	}
-	cert, err := d.CertificateOf(ctx, g.ArchiveCertificate.SHA256)
-	if err != nil {
-		return packetKey{}, err
-	}
-	sub := cert.Facts(d.Now()).Encryption
-	if sub == nil {
-		return packetKey{}, &Error{code: CodePreflight, Field: "arsip", Detail: unfit(cert.Facts(d.Now()), d.Now())}
-	}
-	return packetKey{cert, sub.Fingerprint}, nil
 }
 
 // signer is the head of section as the draft will name him.

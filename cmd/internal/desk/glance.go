@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"slices"
+	"time"
 
 	"sandi/agenda"
 )
@@ -38,13 +39,14 @@ type Task struct {
 
 // Glance is the desk in one look.
 type Glance struct {
-	Acting                    string // printed title of who works, "" when unknown
-	Tasks                     []Task // doubt first, then what is to be mended, then by deadline
-	After                     []Task // sent: to be filed or reported
-	Ready, Deferred, Doubtful int    // copies
-	Waiting                   int    // drafts that wait for the head of section
-	Unconfirmed               int    // copies that nobody confirmed in time
-	ArchiveKey                string // private archive key still inside the desk
+	Acting                    string    // printed title of who works, "" when unknown
+	Tasks                     []Task    // doubt first, then what is to be mended, then by deadline
+	After                     []Task    // sent: to be filed or reported
+	Ready, Deferred, Doubtful int       // copies
+	Waiting                   int       // drafts that wait for the head of section
+	Unconfirmed               int       // copies that nobody confirmed in time
+	ArchiveKey                string    // private archive key still inside the desk
+	ArchiveUntil              time.Time // when the archive certificate ends, if that is soon or past; else zero
 }
 
 // Glance reads what waits for whom.
@@ -55,6 +57,13 @@ func (d *Desk) Glance(ctx context.Context) (Glance, error) {
 		if holdsAny(o, []agenda.Role{agenda.RoleSandiman}) {
 			g.Acting = title(o, agenda.RoleSandiman)
 		}
+	}
+	newest, err := d.ArchiveKeys(ctx)
+	if err != nil {
+		return g, err
+	}
+	if until := newest[len(newest)-1].Until; !until.IsZero() && until.Sub(d.Now()) < keyWarning {
+		g.ArchiveUntil = until
 	}
 	entries, err := d.Book.List(ctx, agenda.Filter{Open: true})
 	if err != nil {

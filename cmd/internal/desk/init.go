@@ -43,10 +43,6 @@ type InitResult struct {
 	Inside             bool   // it lies inside the desk and is to be moved away
 }
 
-// archiveLife is how long an archive key may be used for new letters: a year
-// and the turn of the year.
-const archiveLife = 400 * 24 * time.Hour
-
 // Init makes a desk. It is built beside its final place and renamed, so that
 // a crash leaves no half desk under the wanted name.
 func Init(ctx context.Context, p InitParams, o Options) (*Desk, InitResult, error) {
@@ -76,7 +72,13 @@ func Init(ctx context.Context, p InitParams, o Options) (*Desk, InitResult, erro
 	if err != nil {
 		return nil, res, err
 	}
-	archive, secret, err := p.archiveKey(ctx, c, o)
+	var archive *crypto.Certificate
+	var secret []byte // nil when it lies elsewhere already
+	if p.ArchiveCertificate != "" {
+		archive, err = readArchiveCertificate(p.ArchiveCertificate, o.Now())
+	} else {
+		secret, archive, err = newArchiveKey(ctx, c, p.Passphrase, o)
+	}
 	if err != nil {
 		return nil, res, err
 	}
@@ -198,38 +200,6 @@ func (p InitParams) fill(ctx context.Context, build string, raw []byte, c *confi
 	return errors.Join(err, b.Close())
 }
 
-// archiveKey reads the given archive certificate or makes a key pair; secret
-// is the locked private half, nil when it lies elsewhere already.
-func (p InitParams) archiveKey(ctx context.Context, c *config.Config, o Options) (cert *crypto.Certificate, secret []byte, err error) {
-	if p.ArchiveCertificate != "" {
-		data, err := readLimited(p.ArchiveCertificate, maxKeyFile)
-		if err != nil {
-			return nil, nil, &Error{code: CodeFile, Field: p.ArchiveCertificate, Err: err}
-		}
-		cert, err = crypto.ParseCertificate(data)
-		if err != nil {
-			return nil, nil, err
-		}
-		if cert.Facts(o.Now()).Encryption == nil {
-			return nil, nil, &Error{code: CodePreflight, Field: p.ArchiveCertificate, Detail: "crypto.no_encryption_key"}
-		}
-		return cert, nil, nil
-	}
-	pass, err := p.Passphrase(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer clear(pass)
-	secret, err = crypto.GenerateKey(crypto.GenerateParams{
-		Name: "Arsip " + c.Office.Name, Email: c.Gateway.From, Passphrase: pass, Now: o.Now(), Lifetime: archiveLife, Cost: o.Cost,
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	cert, err = crypto.CertificateOfSecret(secret)
-	return cert, secret, err
-}
-
 // inside reports whether path lies in dir, links resolved as far as they go.
 func inside(path, dir string) bool {
 	abs, err := filepath.Abs(path)
@@ -244,46 +214,4 @@ func inside(path, dir string) bool {
 	}
 	rel, err := filepath.Rel(dir, abs)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
-}
-
-// ArchiveKeyWaits returns the path of a private archive key that still lies
-// in the desk, "" when it was moved away as it should.
-func (d *Desk) ArchiveKeyWaits() string {
-	p := d.path(awayFolder, archiveKey)
-	if _, err := os.Lstat(p); err != nil {
-		return ""
-	}
-	return p
-}
-
-// MoveArchiveKey takes the private archive key out of the desk. The copy is
-// durable and read back before the original goes.
-func (d *Desk) MoveArchiveKey(to string) (string, error) {
-	from := d.ArchiveKeyWaits()
-	if from == "" {
-		return "", &Error{code: CodeArchiveKeyGone}
-	}
-	if st, err := os.Stat(to); err == nil && st.IsDir() {
-		to = filepath.Join(to, archiveKey)
-	}
-	if inside(to, d.Dir) {
-		return "", &Error{code: CodeInsideDesk, Field: to}
-	}
-	data, err := readLimited(from, maxKeyFile)
-	if err != nil {
-		return "", err
-	}
-	defer clear(data)
-	if err := vault.CreateFile(to, data, 0o600); err != nil {
-		return "", err
-	}
-	again, err := readLimited(to, maxKeyFile)
-	if err != nil || sha256.Sum256(again) != sha256.Sum256(data) {
-		return "", &Error{code: CodeDamaged, Field: to, Err: err}
-	}
-	clear(again)
-	if err := os.Remove(from); err != nil {
-		return "", &Error{code: CodeFile, Field: from, Err: err}
-	}
-	return to, vault.SyncFolder(d.path(awayFolder))
 }

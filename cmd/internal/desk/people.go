@@ -153,9 +153,18 @@ func importKey(path string, head bool) (secret []byte, cert *crypto.Certificate,
 // otherPerson refuses a key that another officer already has, also inside
 // another certificate.
 func (d *Desk) otherPerson(ctx context.Context, o agenda.Officer, cert *crypto.Certificate) error {
+	other, err := d.ownerOf(ctx, cert)
+	if err == nil && other != "" {
+		err = &Error{code: CodeSamePerson, Field: o.Handle, Detail: other}
+	}
+	return err
+}
+
+// ownerOf is the officer who has a key of the certificate, "" when nobody has.
+func (d *Desk) ownerOf(ctx context.Context, cert *crypto.Certificate) (string, error) {
 	all, err := d.Book.Officers(ctx, d.Now())
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, other := range all {
 		if other.Fingerprint == "" {
@@ -163,13 +172,13 @@ func (d *Desk) otherPerson(ctx context.Context, o agenda.Officer, cert *crypto.C
 		}
 		c, err := d.CertificateOf(ctx, other.Certificate.SHA256)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if c.SameKeyMaterial(cert) {
-			return &Error{code: CodeSamePerson, Field: o.Handle, Detail: other.Handle}
+			return other.Handle, nil
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // keepKey writes the locked key, or the path of a head's key, before the
@@ -253,15 +262,15 @@ func (d *Desk) PreviewCorrespondent(ctx context.Context, p CorrespondentParams) 
 	return c, rep, err
 }
 
-// ArchiveOwner stands for the archive where a key's owner is named.
-const ArchiveOwner = "arsip"
-
 // OwnCertificate is the certificate of one of our officers, or of the archive
 // under the name `arsip`: what correspondents are given.
 func (d *Desk) OwnCertificate(ctx context.Context, handle string) (*crypto.Certificate, error) {
 	if handle == ArchiveOwner {
-		k, err := d.archiveCertificate(ctx)
-		return k.cert, err
+		newest, _, err := d.newestArchiveKey(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return d.CertificateOf(ctx, newest.Certificate.SHA256)
 	}
 	o, err := d.Book.Officer(ctx, handle)
 	if err != nil {

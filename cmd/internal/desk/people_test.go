@@ -54,9 +54,9 @@ func TestAnotherAddressKeepsTheConfirmation(t *testing.T) {
 	}
 }
 
-// gpgKey makes a key pair with gpg, some days before the clock of the tests,
-// and returns its certificate and, when asked for, its revocation.
-func gpgKey(t *testing.T, algorithm, user string, revoke bool) (cert, revoked []byte) {
+// gpgHome makes a key pair with gpg, some days before the clock of the tests,
+// valid for a year, and returns its certificate.
+func gpgHome(t *testing.T, algorithm, user string) (home string, gpg func(args ...string) []byte, cert []byte) {
 	t.Helper()
 	needs(t, "gpg", "gpgconf")
 	home, err := os.MkdirTemp("", "gpg") // short: the socket of its agent lies there
@@ -70,7 +70,7 @@ func gpgKey(t *testing.T, algorithm, user string, revoke bool) (cert, revoked []
 	if err := os.Mkdir(filepath.Join(home, "gnupg"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	gpg := func(args ...string) []byte {
+	gpg = func(args ...string) []byte {
 		return []byte(run(t, home, "", append([]string{
 			"gpg", "--quiet", "--batch", "--faked-system-time", "20261119T000000!", "--pinentry-mode", "loopback", "--passphrase", "",
 		}, args...)...))
@@ -83,7 +83,38 @@ func gpgKey(t *testing.T, algorithm, user string, revoke bool) (cert, revoked []
 	gpg("--generate-key", params)
 	export := filepath.Join(home, "cert.asc")
 	gpg("--armor", "--output", export, "--export")
-	if cert, err = os.ReadFile(export); err != nil || !revoke {
+	if cert, err = os.ReadFile(export); err != nil {
+		t.Fatal(err)
+	}
+	return home, gpg, cert
+}
+
+// gpgKeyExtended is a certificate, and the same with two years more.
+func gpgKeyExtended(t *testing.T, user string) (cert, extended []byte) {
+	t.Helper()
+	home, gpg, cert := gpgHome(t, gpgCurve, user)
+	c, err := crypto.ParseCertificate(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fingerprint := string(c.Fingerprint())
+	later := []string{"--faked-system-time", "20261120T000000!", "--quick-set-expire", fingerprint, "3y"}
+	gpg(later...)
+	gpg(append(later, "*")...)
+	again := filepath.Join(home, "extended.asc")
+	gpg("--armor", "--output", again, "--export")
+	if extended, err = os.ReadFile(again); err != nil {
+		t.Fatal(err)
+	}
+	return cert, extended
+}
+
+// gpgKey makes a key pair with gpg and returns its certificate and, when asked
+// for, its revocation.
+func gpgKey(t *testing.T, algorithm, user string, revoke bool) (cert, revoked []byte) {
+	t.Helper()
+	home, gpg, cert := gpgHome(t, algorithm, user)
+	if !revoke {
 		return cert, nil
 	}
 	made, err := filepath.Glob(filepath.Join(home, "gnupg", "openpgp-revocs.d", "*.rev"))

@@ -751,6 +751,11 @@ func (d *Desk) OpenOwn(ctx context.Context, name agenda.Name, p ReceiveParams) (
 	}
 	defer out.Abort()
 	opened, err := d.openOwn(ctx, out, e, key, e.Drafted.ArchivePacket)
+	if coded(err) == "crypto.not_recipient" {
+		if wanted, werr := d.archiveKeyOfPacket(ctx, e.Drafted.ArchivePacket); werr == nil {
+			err = &Error{code: CodeArchiveOther, Entry: name, Field: strings.Join(crypto.Fingerprint(wanted.Fingerprint).Groups(), " "), Err: err}
+		}
+	}
 	if err != nil {
 		return res, err
 	}

@@ -363,10 +363,10 @@ func TestNoForeignSecretInTheDesk(t *testing.T) {
 	if f.ArchiveKeyWaits() == "" {
 		t.Error("the new archive key is not announced")
 	}
-	if _, err := f.MoveArchiveKey(filepath.Join(f.Dir, "keys", "arsip.key")); coded(err) != CodeInsideDesk {
+	if _, err := f.MoveArchiveKey(t.Context(), filepath.Join(f.Dir, "keys", "arsip.key")); coded(err) != CodeInsideDesk {
 		t.Errorf("moved inside the desk: %v", err)
 	}
-	if _, err := f.MoveArchiveKey(away); err != nil {
+	if _, err := f.MoveArchiveKey(t.Context(), away); err != nil {
 		t.Fatal(err)
 	}
 	archive, err := os.ReadFile(away)
