@@ -225,13 +225,9 @@ func (d *Desk) Acting(ctx context.Context, roles ...agenda.Role) (agenda.Officer
 // holder finds the officer who holds a role today whatever Options.As says:
 // the head signs as the head, whoever sits at the keyboard.
 func (d *Desk) holder(ctx context.Context, role agenda.Role) (agenda.Officer, error) {
-	fit, err := d.Book.Holder(ctx, role, d.Now())
+	fit, err := d.inCharge(ctx, role)
 	if err != nil {
 		return agenda.Officer{}, err
-	}
-	// While somebody acts for the head, the head is away.
-	if acting := slices.DeleteFunc(slices.Clone(fit), func(o agenda.Officer) bool { return !actsAs(o, role) }); len(acting) > 0 {
-		fit = acting
 	}
 	if len(fit) == 1 {
 		return fit[0], nil
@@ -242,6 +238,20 @@ func (d *Desk) holder(ctx context.Context, role agenda.Role) (agenda.Officer, er
 		}
 	}
 	return agenda.Officer{}, &Error{code: CodeOfficer, Detail: string(role)}
+}
+
+// inCharge lists who exercises a role today: while somebody acts for the
+// head, the head is away and nobody but who acts does, though his own role
+// goes on.
+func (d *Desk) inCharge(ctx context.Context, role agenda.Role) ([]agenda.Officer, error) {
+	fit, err := d.Book.Holder(ctx, role, d.Now())
+	if err != nil {
+		return nil, err
+	}
+	if acting := slices.DeleteFunc(slices.Clone(fit), func(o agenda.Officer) bool { return !actsAs(o, role) }); len(acting) > 0 {
+		fit = acting
+	}
+	return fit, nil
 }
 
 // ActingOr is Acting for steps that need no key: when nobody fits, the event

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sandi/agenda"
@@ -39,7 +40,25 @@ func (d *Desk) Pending(ctx context.Context, name agenda.Name) (Pending, error) {
 	if err != nil {
 		return Pending{Entry: e}, err
 	}
+	if err := d.maySign(ctx, s); err != nil {
+		return Pending{Entry: e}, err
+	}
 	return d.pending(ctx, s)
+}
+
+// maySign refuses a draft whose signer is not in charge today: the head while
+// somebody acts for him, and whoever acted before. What was signed while its
+// signer was in charge leaves as long as he holds the role; that is judged by
+// fresh.
+func (d *Desk) maySign(ctx context.Context, s dossier) error {
+	heads, err := d.inCharge(ctx, agenda.RoleKepalaSeksi)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(heads, func(o agenda.Officer) bool { return o.Handle == s.head.Handle }) {
+		return &Error{code: CodeStale, Entry: s.entry.Name, Detail: "ttd"}
+	}
+	return nil
 }
 
 func (d *Desk) pending(ctx context.Context, s dossier) (Pending, error) {
