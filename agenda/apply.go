@@ -29,6 +29,7 @@ var (
 	roleTable          = newTable("role", "officer role kind valid_from", "valid_until current")
 	correspondentTable = newTable("correspondent", "handle",
 		"id fingerprint subkey certificate state confirmed current ended")
+	heardTable      = newTable("heard", "correspondent fingerprint", "seq")
 	applicantTable  = newTable("applicant", "handle", "id current ended")
 	openedTable     = newTable("opened", "seq", "manifest copy")
 	newestTable     = newTable("newest", "name", "seq")
@@ -46,7 +47,7 @@ var (
 	mailedTable        = newTable("mailed", "report entry", "reader")
 
 	indexTables = []*table{
-		entryTable, copyTable, officerTable, roleTable, correspondentTable, applicantTable, openedTable, newestTable,
+		entryTable, copyTable, officerTable, roleTable, correspondentTable, heardTable, applicantTable, openedTable, newestTable,
 		archiveKeyTable,
 		complaintTable, complaintStepTable, troubleTable, explainedTable, printedTable, pageTable, closedDayTable,
 		receiptTable, mailedTable,
@@ -129,7 +130,7 @@ func apply(ix index, e *event) error {
 	case "correspondent.added", "correspondent.changed", "correspondent.ended":
 		return applyCorrespondent(ix, e)
 	case "correspondent.confirmed":
-		return ix.update(correspondentTable, []any{e.get("handle")}, "state confirmed", Confirmed, e.seq)
+		return applyConfirmed(ix, e)
 	case "applicant.added":
 		return ix.insert(applicantTable, []any{e.get("handle")}, e.seq, e.seq, int64(0))
 	case "applicant.changed":
@@ -321,6 +322,17 @@ func applyCorrespondent(ix index, e *event) error {
 	}
 	return ix.update(correspondentTable, key, "fingerprint subkey certificate current state confirmed",
 		fingerprint, subkey, certificate, e.seq, Unconfirmed, nil)
+}
+
+func applyConfirmed(ix index, e *event) error {
+	if e.get("fingerprint") != "" {
+		if err := ix.update(correspondentTable, []any{e.get("handle")}, "state confirmed", Confirmed, e.seq); err != nil {
+			return err
+		}
+	}
+	return e.numbered("heard", func(_ int, fingerprint string) error {
+		return ix.insert(heardTable, []any{e.get("handle"), fingerprint}, e.seq)
+	})
 }
 
 func optional(s string) any {

@@ -621,7 +621,7 @@ func TestCorrespondents(t *testing.T) {
 	want := Correspondent{
 		ID: c.ID, Handle: "jateng", Unit: "Diskominfo jateng", Address: "jateng@contoh.test", Fingerprint: fingerprint(200),
 		Subkey: fingerprint(300), Certificate: data("certificate of jateng"),
-		Signers: []Signer{{RoleSandiman, fingerprint(400), data("signer of jateng")}},
+		Signers: []Signer{{Role: RoleSandiman, Fingerprint: fingerprint(400), Certificate: data("signer of jateng")}},
 		State:   Confirmed, ConfirmedBy: "sandiman", ConfirmedVia: "telepon", ConfirmedAt: b.clock.Now(),
 	}
 	if diff := cmp.Diff(want, c); diff != "" {

@@ -56,7 +56,7 @@ var eventSpecs = []struct{ name, keys string }{
 	{"correspondent.added", correspondentKeys},
 	{"correspondent.changed", correspondentKeys},
 	{"correspondent.ended", correspondentKeys},
-	{"correspondent.confirmed", "handle* fingerprint*? by* channel*"},
+	{"correspondent.confirmed", "handle* fingerprint*? by* channel* heard.N*?"},
 	{"entry.registered", "book year serial once? class* urgency* " + imageKeys},
 	{"entry.ordered", "from to at? order*?"},
 	{"entry.corrected", "was reason* class* urgency* class-was urgency-was " + imageKeys},

@@ -28,6 +28,10 @@ CREATE TABLE correspondent (
   handle TEXT PRIMARY KEY, id INTEGER UNIQUE NOT NULL, fingerprint TEXT, subkey TEXT, certificate BLOB,
   state TEXT NOT NULL, confirmed INTEGER, current INTEGER NOT NULL, ended INTEGER NOT NULL
 ) STRICT;
+-- the signers of a correspondent whose fingerprint was compared
+CREATE TABLE heard (
+  correspondent TEXT NOT NULL, fingerprint TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (correspondent, fingerprint)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE applicant (
   handle TEXT PRIMARY KEY, id INTEGER UNIQUE NOT NULL, current INTEGER NOT NULL, ended INTEGER NOT NULL
 ) STRICT;

@@ -81,6 +81,7 @@ type Signer struct {
 	Role        Role
 	Fingerprint string
 	Certificate Object
+	Heard       bool // on reading: the fingerprint was compared with its owner
 }
 
 // Confirmation states of a correspondent.
@@ -688,34 +689,51 @@ func (b *Book) ChangeCorrespondent(ctx context.Context, a Actor, c Correspondent
 	})
 }
 
-// ConfirmCorrespondent records that by heard the fingerprint over a channel
-// known to be the correspondent's. A pinned key with another fingerprint, such
-// as one that was replaced meanwhile, is agenda.fingerprint_changed.
-func (b *Book) ConfirmCorrespondent(ctx context.Context, a Actor, handle, fingerprint, by, channel string) error {
+// ConfirmCorrespondent records that by heard fingerprints over a channel known
+// to be the correspondent's: that of the pinned key, unless empty, and those
+// of signers. A pinned key with another fingerprint, such as one that was
+// replaced meanwhile, is agenda.fingerprint_changed.
+func (b *Book) ConfirmCorrespondent(ctx context.Context, a Actor, handle, fingerprint, by, channel string, signers ...string) error {
 	return b.update(ctx, a, func(u *update) error {
 		c, err := oneCorrespondent(u.ctx, u.b.conn, "p.handle=$1", handle)
 		if err != nil {
 			return err
 		}
-		if c.Certificate.IsZero() {
+		if fingerprint == "" && len(signers) == 0 || fingerprint != "" && c.Certificate.IsZero() {
 			return missingField("certificate")
 		}
-		if c.Fingerprint != fingerprint {
+		if fingerprint != "" && c.Fingerprint != fingerprint {
 			return &Error{code: "agenda.fingerprint_changed", Field: "fingerprint", Value: handle}
 		}
-		return u.confirm(handle, c.Fingerprint, by, channel)
+		var fresh []string
+		for _, f := range signers {
+			i := slices.IndexFunc(c.Signers, func(s Signer) bool { return s.Fingerprint == f })
+			if i < 0 {
+				return &Error{code: "agenda.fingerprint_changed", Field: "signer", Value: handle}
+			}
+			if !c.Signers[i].Heard && !slices.Contains(fresh, f) {
+				fresh = append(fresh, f)
+			}
+		}
+		if fingerprint == "" && len(fresh) == 0 {
+			return nil // all were heard before
+		}
+		return u.confirm(handle, fingerprint, by, channel, fresh...)
 	})
 }
 
-func (u *update) confirm(handle, fingerprint, by, channel string) error {
+func (u *update) confirm(handle, fingerprint, by, channel string, signers ...string) error {
 	if by == "" {
 		return missingField("by")
 	}
 	if channel == "" {
 		return missingField("channel")
 	}
-	_, err := u.append(newEvent("correspondent.confirmed").set("handle", handle).set("fingerprint", fingerprint).
-		set("by", by).set("channel", channel))
+	e := newEvent("correspondent.confirmed").set("handle", handle).set("fingerprint", fingerprint).set("by", by).set("channel", channel)
+	for i, f := range signers {
+		e.set("heard."+strconv.Itoa(i+1), f)
+	}
+	_, err := u.append(e)
 	return err
 }
 
@@ -778,6 +796,11 @@ func readCorrespondents(ctx context.Context, q querier, where string, args ...an
 			s := &out[i].Signers[j]
 			if s.Certificate, err = readObject(ctx, q, s.Certificate.SHA256); err != nil {
 				return nil, err
+			}
+			err := q.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM heard WHERE correspondent=$1 AND fingerprint=$2)",
+				out[i].Handle, s.Fingerprint).Scan(&s.Heard)
+			if err != nil {
+				return nil, storage(err)
 			}
 		}
 	}

@@ -140,6 +140,7 @@ func TestSQLEdits(t *testing.T) {
 		{"DELETE FROM copy WHERE copy=3", "index"},
 		{"UPDATE correspondent SET certificate=(SELECT certificate FROM correspondent WHERE handle='tegal') WHERE handle='jateng'", "index"},
 		{"UPDATE correspondent SET fingerprint='00' WHERE handle='jateng'", "index"},
+		{"INSERT INTO heard SELECT handle, fingerprint, 1 FROM correspondent WHERE handle='jateng'", "index"},
 		{"UPDATE correspondent SET state='confirmed', confirmed=NULL", "index"},
 		{"UPDATE officer SET fingerprint='00'", "index"},
 		{"UPDATE role SET valid_until='2030-01-01T00:00:00.000Z'", "index"},
@@ -258,6 +259,7 @@ func TestRebuild(t *testing.T) {
 	b.must(b.EndRole(t.Context(), clerk, "operator", RoleGrant{Role: RoleOperator}))
 	_, err = b.RecordOpened(t.Context(), clerk, OpenedRecord{Manifest: Hash{1}, Kriptogram: Hash{2}, Copy: 1, Verdicts: "good"})
 	b.must(err)
+	b.must(b.ConfirmCorrespondent(t.Context(), clerk, "batang", "", "kasi", "telepon", fingerprint(401)))
 	b.must(b.ChangeArchiveKey(t.Context(), clerk, 0, fingerprint(10), data("second archive certificate"), "masa berlaku habis"))
 	corrected := b.register(secretLetter())
 	l := corrected.Letter

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,8 @@ type keyView struct {
 type signerView struct {
 	Role        string `json:"role"`
 	Fingerprint string `json:"fingerprint"`
+	CheckWords  string `json:"check_words"`
+	Confirmed   bool   `json:"confirmed"`
 }
 
 type findingView struct {
@@ -69,7 +72,7 @@ func correspondentOf(c agenda.Correspondent, rep desk.KeyReport) correspondentVi
 		v.CheckWords = render.Text(signedtext.CheckWordsOfKey(c.Fingerprint))
 	}
 	for _, s := range c.Signers {
-		v.Signers = append(v.Signers, signerView{string(s.Role), s.Fingerprint})
+		v.Signers = append(v.Signers, signerView{string(s.Role), s.Fingerprint, signedtext.CheckWordsOfKey(s.Fingerprint), s.Heard})
 	}
 	if f := rep.Facts; f.Algorithm != "" {
 		v.Key = &keyView{
@@ -191,10 +194,13 @@ func (a *app) addCorrespondent(ctx context.Context, c *cobra.Command, d *desk.De
 	})
 }
 
-// nextConfirm names the step that a new key still lacks.
+// nextConfirm names the step that a new key, or a new signer, still lacks.
 func (a *app) nextConfirm(c agenda.Correspondent) {
-	if c.Fingerprint != "" && c.State != agenda.Confirmed {
+	switch {
+	case c.Fingerprint != "" && c.State != agenda.Confirmed:
 		a.say("correspondent.confirm_next", "handle", c.Handle)
+	case slices.ContainsFunc(c.Signers, func(s agenda.Signer) bool { return !s.Heard }):
+		a.say("correspondent.confirm_signers", "handle", c.Handle)
 	}
 }
 
@@ -263,7 +269,11 @@ func (a *app) printCorrespondent(w io.Writer, c agenda.Correspondent, rep desk.K
 // addSigners adds who may sign there, with whole fingerprints: they are read out together with the key's.
 func (a *app) addSigners(t *form, c agenda.Correspondent) {
 	for _, s := range c.Signers {
-		t.add(a.cat.Text("correspondent.row.signer"), a.cat.Role(string(s.Role)))
+		state := "correspondent.state.unconfirmed"
+		if s.Heard {
+			state = "correspondent.state.confirmed"
+		}
+		t.add(a.cat.Text("correspondent.row.signer"), a.cat.Role(string(s.Role))+", "+a.cat.Text(state))
 		for _, line := range fingerprintLines(s.Fingerprint) {
 			t.add("", line)
 		}
@@ -336,7 +346,7 @@ func (a *app) editCorrespondent(ctx context.Context, c *cobra.Command, d *desk.D
 			a.warn("correspondent.reset", "handle", handle)
 			return
 		}
-		if p.Certificate != "" {
+		if p.Certificate != "" || len(p.Signers) > 0 {
 			a.nextConfirm(got)
 		}
 	})
@@ -390,24 +400,66 @@ func (a *app) showCorrespondent(ctx context.Context, _ *cobra.Command, d *desk.D
 	})
 }
 
+// hear asks for the groups of the key and of each signer that nobody has heard yet, as the addressee reads them; of all of them
+// when all were heard. What is put off is left out.
+func (a *app) hear(c agenda.Correspondent) (string, error) {
+	type voice struct {
+		owner, fingerprint string
+		heard              bool
+	}
+	var all []voice
+	if c.Fingerprint != "" {
+		all = append(all, voice{a.cat.Text("correspondent.row.key"), c.Fingerprint, c.State == agenda.Confirmed})
+	}
+	for _, s := range c.Signers {
+		if !slices.ContainsFunc(all, func(v voice) bool { return v.fingerprint == s.Fingerprint }) {
+			all = append(all, voice{a.cat.Role(string(s.Role)), s.Fingerprint, s.Heard})
+		}
+	}
+	if wanted := slices.DeleteFunc(slices.Clone(all), func(v voice) bool { return v.heard }); len(wanted) > 0 {
+		all = wanted
+	}
+	if a.term.CanPrompt() {
+		a.warn("correspondent.check")
+	}
+	var heard []string
+	for _, v := range all {
+		if a.term.CanPrompt() {
+			if len(c.Signers) > 0 {
+				a.warn("correspondent.owner", "owner", v.owner)
+			}
+			for _, line := range fingerprintLines(v.fingerprint) {
+				a.warn("correspondent.groups", "groups", line)
+			}
+		}
+		typed, err := a.ask("--fingerprint", "correspondent.ask.groups")
+		if err != nil {
+			return "", err
+		}
+		if typed == "" {
+			continue
+		}
+		// The groups of another key on the list are not those of this one.
+		if err := desk.CheckFingerprint(agenda.Correspondent{Handle: c.Handle, Fingerprint: v.fingerprint}, typed); err != nil {
+			return "", err
+		}
+		heard = append(heard, typed)
+	}
+	return strings.Join(heard, ","), nil
+}
+
 // confirmCorrespondent is the comparison by telephone: the addressee reads, the clerk types what is heard.
 func (a *app) confirmCorrespondent(ctx context.Context, cmd *cobra.Command, d *desk.Desk, handle string) error {
 	c, err := d.Book.Correspondent(ctx, handle)
 	if err != nil {
 		return err
 	}
-	if c.Fingerprint == "" {
+	if c.Fingerprint == "" && len(c.Signers) == 0 {
 		return desk.CheckFingerprint(c, "")
 	}
 	typed := flag(cmd, "fingerprint")
 	if typed == "" {
-		if a.term.CanPrompt() {
-			a.warn("correspondent.check")
-			for _, line := range fingerprintLines(c.Fingerprint) {
-				a.warn("correspondent.groups", "groups", line)
-			}
-		}
-		if typed, err = a.ask("--fingerprint", "correspondent.ask.groups"); err != nil {
+		if typed, err = a.hear(c); err != nil {
 			return err
 		}
 		if typed == "" {
@@ -451,6 +503,7 @@ func (a *app) confirmCorrespondent(ctx context.Context, cmd *cobra.Command, d *d
 		return err
 	}
 	return a.result(correspondentOf(c, rep), func(io.Writer) {
-		a.say("correspondent.match", "handle", handle, "time", a.cat.Clock(c.ConfirmedAt))
+		a.say("correspondent.match", "handle", handle, "time", a.cat.Clock(d.Now()))
+		a.nextConfirm(c)
 	})
 }

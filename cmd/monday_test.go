@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"encoding/json"
 	"os"
 	"strconv"
 	"strings"
@@ -95,4 +96,23 @@ func cmdAddressee(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("addressee: %v: status %d\n%s", line, n, out.String())
 		}
 	}
+}
+
+// cmdHeard confirms an addressee with all its signers, as after a telephone call in which each fingerprint was read: `heard jateng`.
+func cmdHeard(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: heard HANDLE")
+	}
+	ts.Check(ts.Exec("sandi", "correspondent", "show", args[0], "--json"))
+	var c struct {
+		Fingerprint string
+		Signers     []struct{ Fingerprint string }
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &c))
+	read := []string{c.Fingerprint}
+	for _, s := range c.Signers {
+		read = append(read, s.Fingerprint)
+	}
+	typed := strings.Trim(strings.Join(read, ","), ",")
+	ts.Check(ts.Exec("sandi", "correspondent", "confirm", args[0], "--fingerprint", typed, "--by", "operator", "--channel", "telepon"))
 }

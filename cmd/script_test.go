@@ -24,6 +24,7 @@ func TestScripts(t *testing.T) {
 			"clerk":     cmdClerk,
 			"effort":    cmdEffort,
 			"gateway":   cmdGateway,
+			"heard":     cmdHeard,
 			"json":      cmdJSON,
 			"notice":    cmdNotice,
 			"office":    cmdOffice,

@@ -130,7 +130,7 @@ func (d *Desk) seeBackup(context.Context) ([]Condition, error) {
 func (d *Desk) KeysDue(ctx context.Context, within time.Duration) ([]Condition, error) {
 	all, err := d.keyConditions(ctx, within)
 	return slices.DeleteFunc(all, func(c Condition) bool {
-		return c.Level == LevelGood || !slices.Contains([]string{"archive", "own", "addressee"}, c.Area) || c.Why == "unconfirmed"
+		return c.Level == LevelGood || !slices.Contains([]string{"archive", "own", "addressee"}, c.Area) || c.Why == "unconfirmed" || c.Why == "signer"
 	}), err
 }
 
@@ -196,6 +196,10 @@ func (d *Desk) keyConditions(ctx context.Context, within time.Duration) ([]Condi
 		return nil, err
 	}
 	for _, c := range people {
+		if !c.Ended && slices.ContainsFunc(c.Signers, func(s agenda.Signer) bool { return !s.Heard }) {
+			good = false
+			found = append(found, Condition{Area: "addressee", Why: "signer", Level: LevelWarn, Name: c.Handle})
+		}
 		if c.Ended || c.Fingerprint == "" {
 			continue
 		}

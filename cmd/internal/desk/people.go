@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -297,17 +298,46 @@ func (d *Desk) KeyOf(ctx context.Context, c agenda.Correspondent) (KeyReport, er
 	return rep, nil
 }
 
-// CheckFingerprint refuses what was typed unless it is the fingerprint of the
-// addressee's key, or its last four groups or more.
+// Compared is what a comparison by voice confirms.
+type Compared struct {
+	Key     string   // fingerprint of the encryption key, "" when it was not among what was heard
+	Signers []string // fingerprints of signers
+}
+
+// Compare finds what was typed among the fingerprints of an addressee: of the
+// key and of the signers. Each is the last four groups or more; several are
+// parted by commas. One that belongs to nobody refuses all.
+func Compare(c agenda.Correspondent, typed string) (Compared, error) {
+	var found Compared
+	if c.Fingerprint == "" && len(c.Signers) == 0 {
+		return found, &Error{code: CodeNoCertificate, Field: c.Handle}
+	}
+	for one := range strings.SplitSeq(typed, ",") {
+		got := strings.ToLower(strings.Join(strings.Fields(one), ""))
+		fits := func(fingerprint string) bool { return len(got) >= 16 && strings.HasSuffix(fingerprint, got) }
+		known := false
+		if fits(c.Fingerprint) {
+			found.Key, known = c.Fingerprint, true
+		}
+		for _, s := range c.Signers {
+			if fits(s.Fingerprint) {
+				known = true
+				if !slices.Contains(found.Signers, s.Fingerprint) {
+					found.Signers = append(found.Signers, s.Fingerprint)
+				}
+			}
+		}
+		if !known {
+			return Compared{}, &Error{code: CodeFingerprint, Field: c.Handle}
+		}
+	}
+	return found, nil
+}
+
+// CheckFingerprint refuses what was typed unless [Compare] finds it.
 func CheckFingerprint(c agenda.Correspondent, typed string) error {
-	if c.Fingerprint == "" {
-		return &Error{code: CodeNoCertificate, Field: c.Handle}
-	}
-	got := strings.ToLower(strings.Join(strings.Fields(typed), ""))
-	if len(got) < 16 || !strings.HasSuffix(c.Fingerprint, got) {
-		return &Error{code: CodeFingerprint, Field: c.Handle}
-	}
-	return nil
+	_, err := Compare(c, typed)
+	return err
 }
 
 // EditCorrespondent changes what p fills in. A certificate is merged with what
@@ -465,22 +495,23 @@ func (d *Desk) uniqueKeyID(ctx context.Context, handle string, id uint64) error 
 	return nil
 }
 
-// ConfirmCorrespondent records that the fingerprint was compared by voice:
-// typed are the last four groups as the addressee read them, or the whole
-// fingerprint.
+// ConfirmCorrespondent records that fingerprints were compared by voice: typed
+// is what the addressee read, as in [Compare]. Only what was read counts from
+// then on: the key for letters, each signer for what comes from there.
 func (d *Desk) ConfirmCorrespondent(ctx context.Context, handle, typed, by, channel string) error {
 	c, err := d.Book.Correspondent(ctx, handle)
 	if err != nil {
 		return err
 	}
-	if err := CheckFingerprint(c, typed); err != nil {
+	found, err := Compare(c, typed)
+	if err != nil {
 		return err
 	}
 	who, err := d.ActingOr(ctx, agenda.RoleSandiman, agenda.RoleOperator)
 	if err != nil {
 		return err
 	}
-	err = d.Book.ConfirmCorrespondent(ctx, who, handle, c.Fingerprint, by, channel)
+	err = d.Book.ConfirmCorrespondent(ctx, who, handle, found.Key, by, channel, found.Signers...)
 	if coded(err) == "agenda.fingerprint_changed" {
 		return &Error{code: CodeFingerprint, Field: handle, Err: err}
 	}

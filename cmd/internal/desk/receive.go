@@ -241,15 +241,13 @@ func (r *receiver) loadPins(ctx context.Context) error {
 		if c.Ended {
 			continue
 		}
-		if c.State != agenda.Confirmed {
-			// Nobody has heard yet that this is the office: its officers are
-			// pinned like its key, by voice.
-			for _, s := range c.Signers {
-				r.unheard = append(r.unheard, s.Fingerprint)
-			}
-			continue
-		}
 		for _, s := range c.Signers {
+			if !s.Heard {
+				// Nobody has heard yet that this is an officer of that office: he
+				// is pinned like its key, by voice.
+				r.unheard = append(r.unheard, s.Fingerprint)
+				continue
+			}
 			cert, err := r.d.CertificateOf(ctx, s.Certificate.SHA256)
 			if err != nil {
 				return err

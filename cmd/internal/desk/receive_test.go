@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"sandi/agenda"
@@ -32,8 +33,24 @@ func (f *office) pinned(handle string, confirmed bool, signers ...SignerFile) {
 	})
 	f.check(err)
 	if confirmed {
-		f.check(f.ConfirmCorrespondent(f.t.Context(), handle, string(cert.Fingerprint()), "sandiman tujuan", "telepon"))
+		f.hear(handle)
 	}
+}
+
+// hear confirms a correspondent with all its signers, as after a telephone
+// call in which each fingerprint was read.
+func (f *office) hear(handle string) {
+	f.t.Helper()
+	c, err := f.Book.Correspondent(f.t.Context(), handle)
+	f.check(err)
+	var read []string
+	if c.Fingerprint != "" {
+		read = append(read, c.Fingerprint)
+	}
+	for _, s := range c.Signers {
+		read = append(read, s.Fingerprint)
+	}
+	f.check(f.ConfirmCorrespondent(f.t.Context(), handle, strings.Join(read, ","), "sandiman tujuan", "telepon"))
 }
 
 // envelope puts the parts of a kriptogram into a message of its own, with its
@@ -163,13 +180,90 @@ func TestOfficersOfAnUnconfirmedCorrespondent(t *testing.T) {
 	if coded(err) != CodeNotGood || got.Verdicts != want || !slices.Contains(got.Why, "pin-unconfirmed") {
 		t.Errorf("before: verdicts %v, why %v, %v", got.Verdicts, got.Why, err)
 	}
+	// The key was heard, its officers were not.
 	c, err := r.Book.Correspondent(t.Context(), "kota")
 	r.check(err)
 	r.check(r.ConfirmCorrespondent(t.Context(), "kota", c.Fingerprint, "sandiman kota", "telepon"))
+	if got, err = r.openAt(f.keys["jateng"], source); coded(err) != CodeNotGood || got.Verdicts != want {
+		t.Errorf("key alone: verdicts %v, why %v, %v", got.Verdicts, got.Why, err)
+	}
+	r.hear("kota")
 	got, err = r.openAt(f.keys["jateng"], source)
 	if want := (Verdicts{crypto.VerdictGood, crypto.VerdictGood, crypto.VerdictGood}); err != nil || got.Verdicts != want || len(got.Why) != 0 {
 		t.Errorf("after: verdicts %v, why %v, %v", got.Verdicts, got.Why, err)
 	}
+}
+
+// Somebody edits officers of his own into a confirmed correspondent. They do
+// not count, not even after the office's key was compared once more; only their
+// own fingerprints, heard from the office, would make them count.
+func TestForeignSignerEditedIn(t *testing.T) {
+	t.Parallel()
+	f, _, eml := sentParts(t) // what the stranger signed and sent
+	source := f.file("asli.eml", eml)
+	r := f.reader()
+	r.pinned("kota", true)
+	c, _, err := r.EditCorrespondent(t.Context(), CorrespondentParams{Handle: "kota", Signers: f.ourSigners()}, "pejabat baru")
+	r.check(err)
+	if c.State != agenda.Confirmed {
+		t.Errorf("the key that was heard is %s", c.State)
+	}
+	refused := func(when string, sending crypto.Verdict) {
+		t.Helper()
+		got, err := r.openAt(f.keys["jateng"], source)
+		want := Verdicts{crypto.VerdictUnchecked, sending, crypto.VerdictUnchecked}
+		if coded(err) != CodeNotGood || got.Verdicts != want || !slices.Contains(got.Why, "pin-unconfirmed") {
+			t.Errorf("%s: verdicts %v, why %v, %v", when, got.Verdicts, got.Why, err)
+		}
+		found, err := r.seeKeys(t.Context())
+		r.check(err)
+		if !slices.Contains(found, Condition{Area: "addressee", Why: "signer", Level: LevelWarn, Name: "kota"}) {
+			t.Errorf("%s: doctor %+v", when, found)
+		}
+	}
+	refused("edited in", crypto.VerdictUnchecked)
+	r.check(r.ConfirmCorrespondent(t.Context(), "kota", c.Fingerprint, "sandiman kota", "telepon"))
+	refused("key compared again", crypto.VerdictUnchecked)
+	// Groups of another key among those typed confirm nothing at all.
+	signer := c.Signers[0].Fingerprint
+	for _, typed := range []string{signer + ",0000 0000 0000 0000", signer + ",", signer[:len(signer)-1], signer[len(signer)-12:]} {
+		if err := r.ConfirmCorrespondent(t.Context(), "kota", typed, "sandiman kota", "telepon"); coded(err) != CodeFingerprint {
+			t.Errorf("%q: %v", typed, err)
+		}
+	}
+	refused("wrong groups", crypto.VerdictUnchecked)
+	// Of the two, the sandiman was heard.
+	r.check(r.ConfirmCorrespondent(t.Context(), "kota", signer[len(signer)-16:], "sandiman kota", "telepon"))
+	refused("one of two", crypto.VerdictGood)
+	r.hear("kota")
+	if _, err := r.openAt(f.keys["jateng"], source); err != nil {
+		t.Errorf("heard: %v", err)
+	}
+	r.audited()
+}
+
+// An office without a key of its own, from which only letters come.
+func TestSignersWithoutCertificate(t *testing.T) {
+	t.Parallel()
+	f, _, eml := sentParts(t)
+	source := f.file("asli.eml", eml)
+	r := f.reader()
+	_, _, err := r.AddCorrespondent(t.Context(), CorrespondentParams{
+		Handle: "kota", Unit: "Unit kota", Address: "kota@contoh.sanapati.test", Signers: f.ourSigners(),
+	})
+	r.check(err)
+	r.hear("kota")
+	if _, err := r.openAt(f.keys["jateng"], source); err != nil {
+		t.Errorf("heard: %v", err)
+	}
+	// That says nothing of a key that it gets later.
+	_, cert := r.stranger("kota")
+	c, _, err := r.EditCorrespondent(t.Context(), CorrespondentParams{Handle: "kota", Certificate: r.file("kota.asc", cert.Armor())}, "kunci")
+	r.check(err)
+	if c.State != agenda.Unconfirmed {
+		t.Errorf("a key that nobody heard is %s", c.State)
+	}
+	r.audited()
 }
 
 // Whether a copy is for us is known by our key only.
