@@ -51,6 +51,7 @@ func (a *app) keyArchive() *cobra.Command {
 				return err
 			}
 			p.Passphrase = a.newPassphrase("init.passphrase", "init.passphrase_again")
+			p.Found = a.foundKey
 			return a.changeArchiveKey(ctx, d, p)
 		})
 	}
@@ -59,6 +60,9 @@ func (a *app) keyArchive() *cobra.Command {
 	c.MarkFlagsMutuallyExclusive("new", "cert")
 	return c
 }
+
+// foundKey tells that a key is there already, whose passphrase is asked next.
+func (a *app) foundKey(path string) { a.say("key.found", "path", path) }
 
 func (a *app) changeArchiveKey(ctx context.Context, d *desk.Desk, p desk.ArchiveKeyParams) error {
 	res, err := d.ChangeArchiveKey(ctx, p)
@@ -77,8 +81,6 @@ func (a *app) changeArchiveKey(ctx context.Context, d *desk.Desk, p desk.Archive
 		case res.Extended:
 			fmt.Fprintln(w, a.cat.Text("key.archive.extended", "until", a.until(res.Key.Until)))
 			return
-		case res.TakenOver:
-			fmt.Fprintln(w, a.cat.Text("key.archive.taken_over", "path", res.PrivateKey))
 		}
 		fmt.Fprintln(w, a.cat.Text("key.archive.changed", "until", a.until(res.Key.Until)))
 		fmt.Fprintln(w, a.cat.Text("key.archive.keep_old", "groups", keyTail(res.Was.Fingerprint)))

@@ -113,6 +113,7 @@ func (a *app) addOfficer(ctx context.Context, c *cobra.Command, d *desk.Desk, ha
 	}
 	owner := a.cat.Role(string(grants[0].Role))
 	p.Passphrase = a.newPassphrase("officer.passphrase", "officer.passphrase_again", "owner", owner)
+	p.Found = a.foundKey
 	if a.flags.dryRun {
 		a.say("officer.dry", "handle", handle, "role", a.roleWords(grants))
 		o := p.Officer

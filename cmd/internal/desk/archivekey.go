@@ -152,6 +152,9 @@ type ArchiveKeyParams struct {
 	Reason      string
 	// Passphrase locks the new key.
 	Passphrase func(context.Context) ([]byte, error)
+	// Found is called with the file of a key that a run left which stopped,
+	// before its passphrase is asked; nil: nobody is told.
+	Found func(path string)
 	// Check stops before anything is made or recorded.
 	Check bool
 }
@@ -196,6 +199,9 @@ func (d *Desk) ChangeArchiveKey(ctx context.Context, p ArchiveKeyParams) (Archiv
 		}
 		res.Inside = p.KeyOut == ""
 		if res.TakenOver = cert != nil; res.TakenOver {
+			if p.Found != nil {
+				p.Found(res.PrivateKey)
+			}
 			if err := unlockFile(ctx, res.PrivateKey, p.Passphrase); err != nil {
 				return res, err
 			}

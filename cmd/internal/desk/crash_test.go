@@ -97,6 +97,17 @@ func child(step string) error {
 				{Role: agenda.RoleSandiman, File: os.Getenv(childFile) + ".sandiman"}, {Role: agenda.RoleKepalaSeksi, File: os.Getenv(childFile) + ".kasi"},
 			},
 		}, Options{Now: (&clock{t: later}).now})
+	case "officer":
+		role := agenda.RoleGrant{Role: agenda.RoleSandiman, Kind: "tetap"}
+		out := os.Getenv(childFile)
+		if out != "" {
+			role.Role = agenda.RoleKepalaBidang
+			out = filepath.Join(os.Getenv(childDesk)+out, "baru.key")
+		}
+		_, err = d.AddOfficer(ctx, OfficerParams{
+			Officer: agenda.Officer{Handle: "baru", Name: "Pejabat baru", NIP: "19800109"}, Roles: []agenda.RoleGrant{role},
+			NewKey: true, KeyOut: out, Passphrase: pass,
+		})
 	case "archive-key":
 		_, err = d.ChangeArchiveKey(ctx, ArchiveKeyParams{Reason: "uji", Passphrase: pass})
 	case "void":
@@ -124,6 +135,9 @@ func (s stage) copyDesk(t *testing.T) string {
 	dir := filepath.Join(t.TempDir(), "desk")
 	if out, err := exec.Command("cp", "-a", s.f.Dir, dir).CombinedOutput(); err != nil {
 		t.Fatalf("copy desk: %v: %s", err, out)
+	}
+	if err := os.Mkdir(dir+".media", 0o700); err != nil { // a medium of somebody's own
+		t.Fatal(err)
 	}
 	return dir
 }
@@ -187,6 +201,7 @@ func sweep(t *testing.T, s stage, check func(t *testing.T, f *office, again erro
 			}
 			f.Desk.Close()
 			os.RemoveAll(dir)
+			os.RemoveAll(dir + ".media")
 		}
 	}
 	if kills < 3 {
@@ -490,6 +505,7 @@ func TestCrashOpen(t *testing.T) {
 				noPlaintext(t, dir)
 			}
 			os.RemoveAll(dir)
+			os.RemoveAll(dir + ".media")
 		}
 	}
 	if kills < 10 {

@@ -286,8 +286,11 @@ func (d *Desk) seeDisk(context.Context) ([]Condition, error) {
 // seeLeftovers looks for what crashes and people left: temporary files,
 // half-made folders beside the desk, files that are none of the desk's, and
 // files that others can read.
-func (d *Desk) seeLeftovers(context.Context) ([]Condition, error) {
-	var found []Condition
+func (d *Desk) seeLeftovers(ctx context.Context) ([]Condition, error) {
+	found, err := d.seeOwnerless(ctx)
+	if err != nil {
+		return nil, err
+	}
 	old := func(e fs.DirEntry) bool {
 		info, err := e.Info()
 		return err == nil && d.Now().Sub(info.ModTime()) > leftoverAge
@@ -301,7 +304,7 @@ func (d *Desk) seeLeftovers(context.Context) ([]Condition, error) {
 		}
 	}
 	open := int64(0)
-	err := filepath.WalkDir(d.Dir, func(p string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(d.Dir, func(p string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -350,6 +353,33 @@ func (d *Desk) seeLeftovers(context.Context) ([]Condition, error) {
 	}
 	if len(found) == 0 {
 		found = append(found, Condition{Area: "leftover", Why: "good", Level: LevelGood})
+	}
+	return found, nil
+}
+
+// seeOwnerless looks for keys in keys/ that are of no officer: a run stopped
+// between the key and the event.
+func (d *Desk) seeOwnerless(ctx context.Context) ([]Condition, error) {
+	list, err := os.ReadDir(d.path(keysFolder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // what is missing shows elsewhere
+	}
+	if err != nil {
+		return nil, &Error{code: CodeFile, Field: keysFolder, Err: err}
+	}
+	var found []Condition
+	for _, e := range list {
+		handle, ext, _ := strings.Cut(e.Name(), ".")
+		if e.Name() == logKeyFile || ext != "key" && ext != "path" {
+			continue
+		}
+		_, err := d.Book.Officer(ctx, handle)
+		switch {
+		case errors.Is(err, agenda.ErrUnknownOfficer):
+			found = append(found, Condition{Area: "leftover", Why: "ownerless", Level: LevelWarn, Name: handle})
+		case err != nil:
+			return nil, err
+		}
 	}
 	return found, nil
 }

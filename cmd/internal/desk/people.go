@@ -1,8 +1,10 @@
 package desk
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +32,9 @@ type OfficerParams struct {
 	KeyOut string
 	// Passphrase locks a new key.
 	Passphrase func(context.Context) ([]byte, error)
+	// Found is called with the file of a key that a run left which stopped
+	// before its event, before its passphrase is asked; nil: nobody is told.
+	Found func(path string)
 }
 
 // NeedsKey says whether an officer in these roles can do nothing without a
@@ -77,7 +82,13 @@ func (d *Desk) AddOfficer(ctx context.Context, p OfficerParams) (agenda.Officer,
 	var err error
 	switch {
 	case p.NewKey:
-		secret, cert, err = d.newKey(ctx, o, p)
+		place := d.keyFile(o.Handle)
+		if head {
+			place = p.KeyOut
+		}
+		if secret, cert, err = leftKey(ctx, place, p.Found, p.Passphrase); err == nil && cert == nil {
+			secret, cert, err = d.newKey(ctx, o, p)
+		}
 	case p.KeyFile != "":
 		secret, cert, err = importKey(p.KeyFile, head)
 	}
@@ -128,6 +139,27 @@ func (d *Desk) newKey(ctx context.Context, o agenda.Officer, p OfficerParams) ([
 	}
 	cert, err := crypto.CertificateOfSecret(secret)
 	return secret, cert, err
+}
+
+// leftKey takes over the key that a run left at path which stopped before its
+// event, once its passphrase is shown. cert is nil when the place is free;
+// anything else there is refused.
+func leftKey(ctx context.Context, path string, found func(string), passphrase func(context.Context) ([]byte, error)) (secret []byte, cert *crypto.Certificate, err error) {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, nil, nil
+	}
+	secret, cert, err = importKey(path, false)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, vault.ErrExists)
+	}
+	if found != nil {
+		found(path)
+	}
+	if err := unlockFile(ctx, path, passphrase); err != nil {
+		clear(secret)
+		return nil, nil, err
+	}
+	return secret, cert, nil
 }
 
 // importKey reads a key file. A head may hand in a bare certificate; then he
@@ -184,13 +216,19 @@ func (d *Desk) ownerOf(ctx context.Context, cert *crypto.Certificate) (string, e
 
 // keepKey writes the locked key, or the path of a head's key, before the
 // event: a committed officer always has his file. It replaces nothing: a file
-// of that name is of somebody who is being entered at the same time, or was
-// left by a crash and is for a person to remove. made are the files it wrote.
+// of that name with other octets is of somebody who is being entered at the
+// same time, or of a run that stopped. made are the files it wrote.
 func (d *Desk) keepKey(o agenda.Officer, p OfficerParams, head bool, secret []byte) (made []string, err error) {
 	create := func(path string, data []byte) error {
 		err := vault.CreateFile(path, data, 0o600)
-		if err == nil {
+		switch {
+		case err == nil:
 			made = append(made, path)
+		case errors.Is(err, vault.ErrExists):
+			// The same octets are what a run left that stopped before its event.
+			if there, rerr := readLimited(path, maxKeyFile); rerr == nil && bytes.Equal(there, data) {
+				return nil
+			}
 		}
 		return err
 	}

@@ -2,9 +2,11 @@ package desk
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -301,5 +303,70 @@ func TestEndedCorrespondentGetsNothing(t *testing.T) {
 	}
 	if f.numbers() != 0 || len(f.gateway.Messages()) != 0 {
 		t.Errorf("%d numbers, %d messages", f.numbers(), len(f.gateway.Messages()))
+	}
+}
+
+// A crash between the key file and the event bars nobody: the next run takes
+// the key over, and the officer has the one that his certificate is of.
+func TestCrashOfficer(t *testing.T) {
+	t.Parallel()
+	for name, outside := range map[string]string{"sandiman": "", "head": ".media"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newOffice(t, loopback.Options{})
+			s := stage{f: f, step: "officer", entry: agenda.Name{Book: agenda.Kriptogram, Serial: 1, Year: 2026}, file: outside}
+			sweep(t, s, func(t *testing.T, f *office, again error) {
+				if again != nil && !strings.Contains(again.Error(), CodeDuplicate) {
+					t.Errorf("again: %v", again)
+				}
+				o, err := f.Book.Officer(t.Context(), "baru")
+				f.check(err)
+				if _, err := f.keyOf(o); err != nil {
+					t.Errorf("his key: %v", err)
+				}
+				found, err := f.seeLeftovers(t.Context())
+				f.check(err)
+				for _, c := range found {
+					if c.Why == "ownerless" {
+						t.Errorf("left over: %+v", c)
+					}
+				}
+			})
+		})
+	}
+}
+
+// The key of a run that stopped is told by the doctor, and taken over by who
+// knows its passphrase only.
+func TestOwnerlessKey(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	p := OfficerParams{
+		Officer: agenda.Officer{Handle: "baru", Name: "Pejabat baru", NIP: "19800109"},
+		Roles:   []agenda.RoleGrant{{Role: agenda.RoleSandiman, Kind: "tetap", Title: "Sandiman"}}, NewKey: true, Passphrase: pass,
+	}
+	secret, cert, err := f.newKey(ctx, p.Officer, p)
+	f.check(err)
+	f.check(os.WriteFile(f.keyFile("baru"), secret, 0o600))
+	found, err := f.seeLeftovers(ctx)
+	f.check(err)
+	if want := (Condition{Area: "leftover", Why: "ownerless", Level: LevelWarn, Name: "baru"}); !slices.Contains(found, want) {
+		t.Errorf("doctor: %+v", found)
+	}
+	told := ""
+	p.Found = func(path string) { told = path }
+	p.Passphrase = func(context.Context) ([]byte, error) { return []byte("bukan"), nil }
+	if _, err := f.AddOfficer(ctx, p); coded(err) != CodePassphrase || told != f.keyFile("baru") {
+		t.Errorf("who does not know its passphrase: %v, told %q", err, told)
+	}
+	if got, err := os.ReadFile(f.keyFile("baru")); err != nil || !bytes.Equal(got, secret) {
+		t.Errorf("the key that was left: %v", err)
+	}
+	p.Passphrase = pass
+	o, err := f.AddOfficer(ctx, p)
+	f.check(err)
+	if o.Fingerprint != string(cert.Fingerprint()) {
+		t.Errorf("key %s, want the one that was left, %s", o.Fingerprint, cert.Fingerprint())
 	}
 }
