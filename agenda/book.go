@@ -40,6 +40,9 @@ type Options struct {
 	Now      func() time.Time // nil: time.Now
 	Rand     io.Reader        // nil: crypto/rand
 	ReadOnly bool
+	// Rehearse rolls every transaction back at its end: whatever would be
+	// refused is refused, and nothing is recorded.
+	Rehearse bool
 	// AcceptClock is the officer's reason to go on although the clock is far
 	// ahead of the book; "" refuses with agenda.clock_ahead. It is recorded.
 	AcceptClock string

@@ -698,3 +698,45 @@ func TestObjects(t *testing.T) {
 		t.Error("bytes that are not of their digest")
 	}
 }
+
+// A rehearsal refuses what would be refused and records nothing.
+func TestRehearse(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	first := b.register(openLetter())
+	size, root, err := b.Head(t.Context())
+	b.must(err)
+	r, err := Open(t.Context(), b.path, Options{Now: b.clock.Now, Rehearse: true})
+	b.must(err)
+	defer r.Close()
+	for range 2 {
+		made, err := r.Register(t.Context(), clerk, Registration{Letter: secretLetter()})
+		if err != nil || made[0].Entry != (Name{Kriptogram, 1, 2026}) {
+			t.Errorf("registered %v, %v", made, err)
+		}
+	}
+	bad := secretLetter()
+	bad.Date = "2026-02-31"
+	if _, err := r.Register(t.Context(), clerk, Registration{Letter: bad}); codeOf(err) != "agenda.invalid_field" {
+		t.Errorf("a day that is not: %v", err)
+	}
+	b.must(r.Void(t.Context(), clerk, first.ID, first.Last, "x", "kasi"))
+	if err := r.Void(t.Context(), clerk, first.ID, first.Last+1, "x", "kasi"); codeOf(err) != "agenda.changed" {
+		t.Errorf("an entry that went on: %v", err)
+	}
+	b.clock.add(-time.Hour)
+	if err := r.Void(t.Context(), clerk, first.ID, first.Last, "x", "kasi"); codeOf(err) != "agenda.clock_behind" {
+		t.Errorf("with a clock that is behind: %v", err)
+	}
+	b.clock.add(time.Hour)
+	if s, h, err := b.Head(t.Context()); err != nil || s != size || h != root {
+		t.Errorf("%d events, had %d (%v)", s, size, err)
+	}
+	if e := b.entry(first.ID); e.State != StateRegistered {
+		t.Errorf("state %s", e.State)
+	}
+	b.clean()
+	if made := b.register(secretLetter()); made.Name != (Name{Kriptogram, 1, 2026}) {
+		t.Errorf("the serial after a rehearsal is of %v", made.Name)
+	}
+}

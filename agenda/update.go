@@ -132,7 +132,10 @@ func (b *Book) write(group []*member) {
 	}
 	ctx := context.WithoutCancel(group[0].ctx)
 	var err error
-	if done > 0 && b.broken == nil {
+	if b.options.Rehearse {
+		// What follows must not build on what was only rehearsed.
+		b.edge, b.last, b.people = tree{}, time.Time{}, nil
+	} else if done > 0 && b.broken == nil {
 		if _, err = b.conn.ExecContext(ctx, "COMMIT"); err == nil {
 			if !told {
 				b.known.advance(before, b.edge.size)

@@ -196,9 +196,6 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 	if err := f.d.CheckAddressees(ctx, *l); err != nil {
 		return err
 	}
-	if a.flags.dryRun {
-		return f.rehearse(r)
-	}
 	who, err := f.d.ActingOr(ctx, desk.Clerk(r.Book))
 	if err != nil {
 		return err
@@ -210,6 +207,9 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 	made, err := f.d.Book.Register(ctx, who, r)
 	if err != nil {
 		return err
+	}
+	if a.flags.dryRun && !made[0].Existed {
+		return f.rehearsed(r)
 	}
 	e, err := f.d.Book.EntryByID(ctx, made[0].ID)
 	if err != nil {
@@ -378,7 +378,8 @@ func (f letterForm) ask(l *agenda.Letter, like agenda.Entry) error {
 }
 
 // rehearse tells what add would enter; no serial is used.
-func (f letterForm) rehearse(r agenda.Registration) error {
+// rehearsed tells what would have been entered.
+func (f letterForm) rehearsed(r agenda.Registration) error {
 	a := f.a
 	a.say("agenda.dry_add", "book", a.cat.Book(string(r.Book)), "class", a.cat.Class(string(r.Letter.Class)),
 		"to", strings.Join(r.Letter.To, ", "))
@@ -482,7 +483,7 @@ func (a *app) assign(ctx context.Context, c *cobra.Command, d *desk.Desk, args [
 		for i := range orders {
 			orders[i].At, orders[i].Text = at, flag(c, "order")
 		}
-		e, err := a.step(ctx, d, n, agenda.StepOrder, func(e agenda.Entry, who agenda.Actor) error {
+		e, err := a.step(ctx, d, n, func(e agenda.Entry, who agenda.Actor) error {
 			return d.Book.Order(ctx, who, e.ID, orders)
 		})
 		if err == nil {
@@ -524,11 +525,8 @@ func (a *app) chain(d *desk.Desk, orders []agenda.Order) string {
 	return strings.Join(titles, ", ")
 }
 
-// step takes one step of the book on an entry, or under --dry-run only sees whether it may be taken, and returns the entry after.
-func (a *app) step(ctx context.Context, d *desk.Desk, n agenda.Name, step agenda.Step, do func(agenda.Entry, agenda.Actor) error) (agenda.Entry, error) {
-	if a.flags.dryRun {
-		return d.May(ctx, n, step)
-	}
+// step takes one step of the book on an entry and returns the entry after. Under --dry-run the book only rehearses.
+func (a *app) step(ctx context.Context, d *desk.Desk, n agenda.Name, do func(agenda.Entry, agenda.Actor) error) (agenda.Entry, error) {
 	e, err := d.Book.Entry(ctx, n)
 	if err != nil {
 		return e, err
@@ -749,10 +747,6 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 		return err
 	}
 	what := strings.Join(fields, ", ")
-	if a.flags.dryRun {
-		a.say("agenda.dry_correct", "entry", n, "fields", what+count)
-		return a.entriesResult(f.d, []agenda.Entry{e}, nil)
-	}
 	who, err := f.d.ActingOr(ctx, desk.Clerk(n.Book))
 	if err != nil {
 		return err
@@ -760,6 +754,10 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 	after, err := f.d.Book.Correct(ctx, who, e.ID, e.Last, l, reason)
 	if err != nil {
 		return err
+	}
+	if a.flags.dryRun {
+		a.say("agenda.dry_correct", "entry", n, "fields", what+count)
+		return a.entriesResult(f.d, []agenda.Entry{e}, nil)
 	}
 	if after.State == agenda.StateRegistered && after.Draft > 0 {
 		a.say("agenda.corrected_again", "entry", n, "fields", what, "count", count)
@@ -832,28 +830,26 @@ func (a *app) void(ctx context.Context, c *cobra.Command, d *desk.Desk, arg stri
 	if err != nil {
 		return err
 	}
-	if a.flags.dryRun {
-		e, err := d.May(ctx, n, agenda.StepVoid)
-		if err != nil {
+	yes := a.flags.dryRun
+	if !yes {
+		if yes, err = a.confirm(false, "agenda.ask.void", "entry", n); err != nil {
 			return err
 		}
-		a.say("agenda.dry_void", "entry", n)
-		return a.entriesResult(d, []agenda.Entry{e}, nil)
-	}
-	yes, err := a.confirm(false, "agenda.ask.void", "entry", n)
-	if err != nil {
-		return err
 	}
 	if !yes {
 		a.say("agenda.not_voided", "entry", n)
 		return nil
 	}
-	e, err := a.step(ctx, d, n, agenda.StepVoid, func(e agenda.Entry, who agenda.Actor) error {
+	e, err := a.step(ctx, d, n, func(e agenda.Entry, who agenda.Actor) error {
 		return d.Book.Void(ctx, who, e.ID, e.Last, reason, authority)
 	})
 	if err != nil {
 		return err
 	}
-	a.say("agenda.voided", "entry", n)
+	id := "agenda.voided"
+	if a.flags.dryRun {
+		id = "agenda.dry_void"
+	}
+	a.say(id, "entry", n)
 	return a.entriesResult(d, []agenda.Entry{e}, nil)
 }

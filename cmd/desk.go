@@ -12,7 +12,8 @@ import (
 func (a *app) deskOptions(c *cobra.Command, readOnly bool) (desk.Options, error) {
 	reason, err := a.clockReason(c)
 	return desk.Options{
-		Now: a.hooks.Now, Cost: a.hooks.S2K, ReadOnly: readOnly, AcceptClock: reason, As: a.actor(nil), Dial: a.hooks.Dial,
+		Now: a.hooks.Now, Cost: a.hooks.S2K, ReadOnly: readOnly && !a.flags.dryRun, Rehearse: a.flags.dryRun, AcceptClock: reason,
+		As: a.actor(nil), Dial: a.hooks.Dial,
 	}, err
 }
 

@@ -68,10 +68,6 @@ func (a *app) reportResult(ctx context.Context, d *desk.Desk, names []agenda.Nam
 	if err := d.MayReport(ctx, names); err != nil {
 		return err
 	}
-	if a.flags.dryRun {
-		a.say("report.dry_run", "names", ranges(names, a.thisYear()))
-		return a.wouldDo("sandi.report/1", names...)
-	}
 	if st, err := os.Lstat(f.out); err == nil && !st.IsDir() && !f.force {
 		// A report enters the book before it is written: what would be refused is refused now.
 		return &detailed{vault.ErrExists, []any{"path", f.out}}
@@ -79,6 +75,10 @@ func (a *app) reportResult(ctx context.Context, d *desk.Desk, names []agenda.Nam
 	reports, err := d.ReportResult(ctx, names, f.to)
 	if err != nil {
 		return err
+	}
+	if a.flags.dryRun {
+		a.say("report.dry_run", "names", ranges(names, a.thisYear()))
+		return a.wouldDo("sandi.report/1", names...)
 	}
 	paths := make([]string, len(reports))
 	if f.out != "" {

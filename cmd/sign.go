@@ -78,16 +78,23 @@ func (a *app) sign(ctx context.Context, d *desk.Desk, names []agenda.Name, p des
 	for i, pend := range all {
 		a.showPending(d, pend, i+1, len(all))
 	}
-	if a.flags.dryRun {
-		a.say("sign.dry_run")
-		return a.signedAs(all, func(pend desk.Pending) signatureJSON { return signatureOf(pend.Entry, pend, true) })
-	}
 	if p.Wet != "" && p.Words == "" {
 		typed, err := a.ask("--words", "sign.ask_words")
 		if err != nil {
 			return err
 		}
 		p.Words = typed
+	}
+	if a.flags.dryRun {
+		for _, pend := range all {
+			one := p
+			one.Name = pend.Entry.Name
+			if err := d.MaySign(ctx, one); err != nil {
+				return err
+			}
+		}
+		a.say("sign.dry_run")
+		return a.signedAs(all, func(pend desk.Pending) signatureJSON { return signatureOf(pend.Entry, pend, true) })
 	}
 	if p.Attach == "" && p.Wet == "" {
 		yes, err := a.confirm(false, "sign.confirm", "n", len(all))
@@ -217,15 +224,11 @@ func sideBySide(lines []string, gap string, parts ...string) []string {
 
 func (a *app) giveBack(ctx context.Context, d *desk.Desk, n agenda.Name, reason string) error {
 	if a.flags.dryRun {
-		e, err := d.Book.Entry(ctx, n)
-		if err == nil && !agenda.Allowed(n.Book, agenda.StepReturn, e.State) {
-			_, err = d.Pending(ctx, n)
+		if err := d.MayReturn(ctx, n); err != nil {
+			return err
 		}
-		if err == nil {
-			a.say("sign.return_dry", "entry", n)
-			err = a.wouldDo("sandi.signature/1", n)
-		}
-		return err
+		a.say("sign.return_dry", "entry", n)
+		return a.wouldDo("sandi.signature/1", n)
 	}
 	e, err := d.Return(ctx, n, reason, a.secrets())
 	if err != nil {

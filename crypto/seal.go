@@ -301,17 +301,9 @@ func (s *Sealed) Sidecar(c *Certificate, subkey Fingerprint) (_ []byte, err erro
 	if s.sessionKey == nil {
 		return nil, fault(ErrEnvelope, "sidecar", "session key wiped", nil)
 	}
-	findings, to := s.policy.check(Recipient{Certificate: c, Subkey: subkey}, s.now)
-	for _, f := range findings {
-		switch f.Code {
-		case ErrNoAES256.code, ErrNoMDCAllowed.code, ErrPostQuantumNeeded.code:
-			// These speak of what goes on the wire; a sidecar stays at home
-			// and only carries the key of a format already chosen.
-		default:
-			if err := refusal([]Finding{f}, c.fingerprint); err != nil {
-				return nil, err
-			}
-		}
+	to, err := s.policy.checkSidecar(c, subkey, s.now)
+	if err != nil {
+		return nil, err
 	}
 	var out bytes.Buffer
 	err = packet.SerializeEncryptedKeyAEADwithHiddenOption(&out, to.key.PublicKey, packet.CipherAES256, s.mode != 0, s.sessionKey, false, libraryConfig(s.now))
@@ -319,6 +311,28 @@ func (s *Sealed) Sidecar(c *Certificate, subkey Fingerprint) (_ []byte, err erro
 		return nil, fmt.Errorf("sidecar: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// CheckSidecar refuses a certificate for which [Sealed.Sidecar] would make none.
+func (p Policy) CheckSidecar(c *Certificate, subkey Fingerprint, now time.Time) error {
+	_, err := p.checkSidecar(c, subkey, now)
+	return err
+}
+
+func (p Policy) checkSidecar(c *Certificate, subkey Fingerprint, now time.Time) (chosen, error) {
+	findings, to := p.check(Recipient{Certificate: c, Subkey: subkey}, now)
+	for _, f := range findings {
+		switch f.Code {
+		case ErrNoAES256.code, ErrNoMDCAllowed.code, ErrPostQuantumNeeded.code:
+			// These speak of what goes on the wire; a sidecar stays at home
+			// and only carries the key of a format already chosen.
+		default:
+			if err := refusal([]Finding{f}, c.fingerprint); err != nil {
+				return to, err
+			}
+		}
+	}
+	return to, nil
 }
 
 // Wipe zeroes the session key. CheckEnvelope and Sidecar fail afterwards.

@@ -119,7 +119,17 @@ func (d *Desk) MayArchive(ctx context.Context, name agenda.Name) error {
 	if err != nil || e.Archived != nil {
 		return err
 	}
-	return mayArchive(e)
+	if err := mayArchive(e); err != nil {
+		return err
+	}
+	if err := d.wholeMessages(ctx, e); err != nil {
+		return err
+	}
+	who, err := d.ActingOr(ctx, Clerk(e.Name.Book))
+	if err != nil {
+		return err
+	}
+	return d.rehearse(ctx, who)
 }
 
 func mayArchive(e agenda.Entry) error {

@@ -99,7 +99,10 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 	if err := job.plan(ctx); err != nil {
 		return res, err
 	}
-	if p.DryRun || res.Plan.Copies == 0 {
+	if p.DryRun {
+		return res, errors.Join(job.rehearse(ctx), job.finish(ctx))
+	}
+	if res.Plan.Copies == 0 {
 		return res, job.finish(ctx)
 	}
 	if p.Confirm != nil {
@@ -115,6 +118,20 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 	err = job.run(ctx)
 	after := context.WithoutCancel(ctx)
 	return res, errors.Join(err, d.noteOutage(after, res), job.finish(after))
+}
+
+// rehearse sees, without any passphrase, that what is to be released could be
+// signed and recorded.
+func (s *sending) rehearse(ctx context.Context) error {
+	for _, r := range s.release {
+		if r.sender.Fingerprint == "" && Clerk(r.entry.Name.Book) == agenda.RoleOperator {
+			continue // unsigned
+		}
+		if err := s.d.mayUse(r.sender); err != nil {
+			return err
+		}
+	}
+	return s.d.rehearse(ctx, s.d.Nobody())
 }
 
 // noteOutage remembers since when the gateway does not answer.

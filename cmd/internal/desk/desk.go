@@ -47,6 +47,7 @@ type Options struct {
 	Rand        io.Reader        // nil: the system's; for identifiers, never for keys
 	Cost        crypto.S2KCost   // of new keys; zero: the library's strong default
 	ReadOnly    bool
+	Rehearse    bool   // a dry run: every transaction of the book is rolled back
 	AcceptClock string // reason to accept a clock far ahead of the book
 	As          string // handle of the acting officer; "": the settings', else the only one who fits
 
@@ -101,7 +102,7 @@ func Open(ctx context.Context, dir string, o Options) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.ReadOnly {
+	if o.ReadOnly || o.Rehearse {
 		return d, nil
 	}
 	if err := d.noteConfig(ctx, raw); err != nil {
@@ -131,7 +132,7 @@ func assemble(ctx context.Context, dir string, c *config.Config, o Options) (*De
 		return nil, err
 	}
 	d.Book, err = agenda.Open(ctx, d.path(bookFile), agenda.Options{
-		Now: o.Now, Rand: o.Rand, ReadOnly: o.ReadOnly, AcceptClock: o.AcceptClock,
+		Now: o.Now, Rand: o.Rand, ReadOnly: o.ReadOnly, Rehearse: o.Rehearse, AcceptClock: o.AcceptClock,
 		TooFarAhead: func(last, now time.Time) bool { return d.Hours.WorkingDaysBetween(last, now) > 3 },
 	})
 	switch code := coded(err); {
@@ -266,6 +267,16 @@ func (d *Desk) ActingOr(ctx context.Context, roles ...agenda.Role) (agenda.Actor
 		return agenda.Actor{}, err
 	}
 	return d.actor(o.Handle), nil
+}
+
+// rehearse sees in a dry run that the step could be recorded and a checkpoint
+// be signed; otherwise it does nothing.
+func (d *Desk) rehearse(ctx context.Context, who agenda.Actor) error {
+	if !d.opts.Rehearse {
+		return nil
+	}
+	_, _, err := d.checkpoint(ctx, who)
+	return err
 }
 
 // Clerk is who works on a book: the sandiman or the operator.

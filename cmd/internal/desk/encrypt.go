@@ -3,6 +3,7 @@ package desk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -95,8 +96,19 @@ func (d *Desk) Encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) 
 	if p.Show != nil {
 		p.Show(rows)
 	}
-	if err != nil || p.DryRun {
+	if err != nil {
 		return res, err
+	}
+	for _, k := range []*packetKey{&archive, head.review} {
+		if k == nil {
+			continue
+		}
+		if err := policy.CheckSidecar(k.cert, k.sub, d.Now()); err != nil {
+			return res, err
+		}
+	}
+	if p.DryRun {
+		return res, errors.Join(d.mayUse(clerk), d.rehearse(ctx, d.actor(clerk.Handle)))
 	}
 	key, err := d.unlock(ctx, clerk, agenda.RoleSandiman, ForParaf, p.Secrets)
 	if err != nil {

@@ -678,7 +678,7 @@ func (r *receiver) content(o *crypto.Opened) {
 // record notes the opening in the book of the desk and learns whether the
 // same draft and copy were opened before.
 func (r *receiver) record(ctx context.Context) error {
-	if r.d == nil || r.d.opts.ReadOnly || r.res.Draft == nil {
+	if r.d == nil || r.d.opts.ReadOnly || r.d.opts.Rehearse || r.res.Draft == nil {
 		return nil
 	}
 	o := agenda.OpenedRecord{

@@ -98,6 +98,16 @@ func (d *Desk) unlock(ctx context.Context, o agenda.Officer, role agenda.Role, w
 	return k, nil
 }
 
+// mayUse sees, without any passphrase, that the key of an officer is there and
+// could sign today.
+func (d *Desk) mayUse(o agenda.Officer) error {
+	k, err := d.keyOf(o)
+	if err != nil {
+		return err
+	}
+	return k.CanSign(d.Now())
+}
+
 // unlockKey asks until the passphrase fits or the tries are used up.
 func unlockKey(ctx context.Context, k *crypto.Key, use KeyUse, s Secrets) error {
 	if !k.Locked() {

@@ -107,21 +107,53 @@ type SignParams struct {
 	Wet, Words string
 }
 
-// Sign does step 6 of service A.
-func (d *Desk) Sign(ctx context.Context, p SignParams) (agenda.Entry, error) {
+// signable is the draft with the record of its signature as far as it is known
+// before anybody signs.
+func (d *Desk) signable(ctx context.Context, p SignParams) (Pending, agenda.SignatureRecord, error) {
 	pend, err := d.Pending(ctx, p.Name)
 	if err != nil {
-		return pend.Entry, err
+		return pend, agenda.SignatureRecord{}, err
 	}
 	e := pend.Entry
 	rec := agenda.SignatureRecord{Manifest: signedtext.Sum(pend.text), Key: pend.Head.Fingerprint, Reviewed: pend.Reviewed}
 	if !p.Manifest.IsZero() && p.Manifest != rec.Manifest {
-		return e, &Error{code: CodeStale, Entry: e.Name, Detail: "draft"}
+		return pend, rec, &Error{code: CodeStale, Entry: e.Name, Detail: "draft"}
 	}
 	if d.Config.Profile.ClassPolicy(string(e.Letter.Class)).Review == "required" && !pend.Reviewed {
-		return e, refuseEntry(CodeReviewRequired, e.Name)
+		return pend, rec, refuseEntry(CodeReviewRequired, e.Name)
 	}
-	if err := d.signatureMode(&rec, p, pend); err != nil {
+	return pend, rec, d.signatureMode(&rec, p, pend)
+}
+
+// MaySign sees, without any passphrase, that Sign would find nothing to refuse.
+func (d *Desk) MaySign(ctx context.Context, p SignParams) error {
+	pend, rec, err := d.signable(ctx, p)
+	if err != nil {
+		return err
+	}
+	switch {
+	case rec.Mode == "wet":
+	case p.Attach != "":
+		_, _, err = d.attached(ctx, pend, p.Attach)
+	default:
+		err = d.mayUse(pend.Head)
+	}
+	if err == nil && p.Wet != "" {
+		var docs []document
+		docs, err = openDocuments([]string{p.Wet})
+		closeDocuments(docs)
+	}
+	if err != nil {
+		return err
+	}
+	return d.rehearse(ctx, d.actor(pend.Head.Handle))
+}
+
+// Sign does step 6 of service A.
+func (d *Desk) Sign(ctx context.Context, p SignParams) (agenda.Entry, error) {
+	pend, rec, err := d.signable(ctx, p)
+	e := pend.Entry
+	if err != nil {
 		return e, err
 	}
 	if rec.Mode != "wet" {
@@ -222,17 +254,36 @@ func (d *Desk) keep(r io.Reader, media string) (agenda.Object, error) {
 	return agenda.Object{SHA256: sum, Size: size, Media: media}, err
 }
 
+// returnable is an entry with a draft to give back, and who may do it.
+func (d *Desk) returnable(ctx context.Context, name agenda.Name) (agenda.Entry, agenda.Officer, error) {
+	e, err := d.Book.Entry(ctx, name)
+	if err != nil {
+		return e, agenda.Officer{}, err
+	}
+	if !agenda.Allowed(e.Name.Book, agenda.StepReturn, e.State) {
+		return e, agenda.Officer{}, &Error{code: stateCode(e), Entry: e.Name, Detail: string(e.State)}
+	}
+	head, err := d.holder(ctx, agenda.RoleKepalaSeksi)
+	return e, head, err
+}
+
+// MayReturn sees, without any passphrase, that Return would find nothing to
+// refuse.
+func (d *Desk) MayReturn(ctx context.Context, name agenda.Name) error {
+	_, head, err := d.returnable(ctx, name)
+	if err == nil && d.Config.Profile.Signature != "wet" {
+		err = d.mayUse(head)
+	}
+	if err != nil {
+		return err
+	}
+	return d.rehearse(ctx, d.actor(head.Handle))
+}
+
 // Return gives a draft, signed or not, back to the sandiman. In the modes
 // with a key the head signs the return, so that nobody else can.
 func (d *Desk) Return(ctx context.Context, name agenda.Name, reason string, s Secrets) (agenda.Entry, error) {
-	e, err := d.Book.Entry(ctx, name)
-	if err != nil {
-		return e, err
-	}
-	if !agenda.Allowed(e.Name.Book, agenda.StepReturn, e.State) {
-		return e, &Error{code: stateCode(e), Entry: e.Name, Detail: string(e.State)}
-	}
-	head, err := d.holder(ctx, agenda.RoleKepalaSeksi)
+	e, head, err := d.returnable(ctx, name)
 	if err != nil {
 		return e, err
 	}
