@@ -46,6 +46,12 @@ func (b *Book) update(ctx context.Context, a Actor, fn func(u *update) error) er
 	return b.submit(ctx, a, fn)()
 }
 
+// MayWrite refuses what every transaction of the actor would be refused for: a
+// clock that cannot be, a book that cannot be written.
+func (b *Book) MayWrite(ctx context.Context, a Actor) error {
+	return b.update(ctx, a, func(*update) error { return nil })
+}
+
 // submit puts a transaction into the line and returns how to wait for it. One
 // that is submitted later is never written before it.
 func (b *Book) submit(ctx context.Context, a Actor, fn func(u *update) error) (wait func() error) {

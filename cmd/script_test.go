@@ -21,6 +21,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"addressee": cmdAddressee,
+			"alike":     cmdAlike,
 			"clerk":     cmdClerk,
 			"effort":    cmdEffort,
 			"gateway":   cmdGateway,

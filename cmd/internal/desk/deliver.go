@@ -89,7 +89,11 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 		return res, err
 	}
 	defer lock.Unlock()
-	if !p.DryRun {
+	if p.DryRun {
+		if err := d.rehearse(ctx, d.Nobody()); err != nil {
+			return res, err
+		}
+	} else {
 		defer d.sweep(ctx)
 		if res.Doubted, _, err = d.Book.Recover(ctx, d.Nobody()); err != nil {
 			return res, err
@@ -100,7 +104,10 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 		return res, err
 	}
 	if p.DryRun {
-		return res, errors.Join(job.rehearse(ctx), job.finish(ctx))
+		if err := job.rehearse(); err != nil {
+			return res, err
+		}
+		return res, job.finish(ctx)
 	}
 	if res.Plan.Copies == 0 {
 		return res, job.finish(ctx)
@@ -121,8 +128,8 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 }
 
 // rehearse sees, without any passphrase, that what is to be released could be
-// signed and recorded.
-func (s *sending) rehearse(ctx context.Context) error {
+// signed.
+func (s *sending) rehearse() error {
 	for _, r := range s.release {
 		if r.sender.Fingerprint == "" && Clerk(r.entry.Name.Book) == agenda.RoleOperator {
 			continue // unsigned
@@ -131,7 +138,7 @@ func (s *sending) rehearse(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.d.rehearse(ctx, s.d.Nobody())
+	return nil
 }
 
 // noteOutage remembers since when the gateway does not answer.

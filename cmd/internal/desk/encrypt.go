@@ -3,7 +3,6 @@ package desk
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -108,7 +107,13 @@ func (d *Desk) Encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) 
 		}
 	}
 	if p.DryRun {
-		return res, errors.Join(d.mayUse(clerk), d.rehearse(ctx, d.actor(clerk.Handle)))
+		if err := d.mayUse(clerk); err != nil {
+			return res, err
+		}
+		if _, err := d.logKey(); err != nil {
+			return res, err
+		}
+		return res, d.rehearse(ctx, d.actor(clerk.Handle))
 	}
 	key, err := d.unlock(ctx, clerk, agenda.RoleSandiman, ForParaf, p.Secrets)
 	if err != nil {
