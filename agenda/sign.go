@@ -225,3 +225,19 @@ func (u *update) draftOf(id int64) (*event, error) {
 	}
 	return draft, err
 }
+
+// EachContent calls fn with the content record of every draft that was ever
+// made, older ones included, and what the clerk enciphered: number and sizes
+// of the documents.
+func (b *Book) EachContent(ctx context.Context, fn func(entry int64, content, documents string) error) error {
+	return b.view(ctx, func(q querier) error {
+		// The records have no column for their type; the text has the key.
+		const where = "WHERE e.seq IN (SELECT seq FROM text WHERE instr(body, CAST('content ' AS BLOB)) > 0) ORDER BY e.seq"
+		return readEvents(ctx, q, where, nil, func(e *event) error {
+			if e.typ.name != "entry.drafted" {
+				return nil
+			}
+			return fn(e.entry, e.get("content"), e.get("documents"))
+		})
+	})
+}

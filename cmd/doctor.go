@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sandi/agenda"
 	"sandi/cmd/internal/desk"
 	"sandi/cmd/internal/render"
 )
@@ -25,6 +26,7 @@ type conditionView struct {
 	Name    *string `json:"name"`
 	Count   int64   `json:"count"`
 	Until   *string `json:"until"`
+	Entry   *string `json:"entry"`
 	Message string  `json:"message"`
 }
 
@@ -49,6 +51,7 @@ func (a *app) doctor(ctx context.Context, d *desk.Desk, offline bool) error {
 		text, command, _ := strings.Cut(a.conditionText(c), "\n")
 		v.Conditions = append(v.Conditions, conditionView{
 			Area: c.Area, Why: c.Why, Level: string(c.Level), Name: render.Text(c.Name), Count: c.Count, Until: render.Instant(c.Until), Message: text,
+			Entry: entryText(c.Entry),
 		})
 		head := fmt.Sprintf(" %-13s  %-14s  ", a.cat.Text("doctor.area."+c.Area), a.cat.Text("doctor.level."+string(c.Level)))
 		for _, part := range wrapped(text, render.Width-len(head)) {
@@ -84,5 +87,13 @@ func (a *app) conditionText(c desk.Condition) string {
 	if !c.Until.IsZero() {
 		until = a.cat.ShortDate(c.Until)
 	}
-	return a.cat.Text("doctor."+c.Area+"."+c.Why, "name", c.Name, "n", c.Count, "until", until, "size", a.cat.Size(c.Count))
+	return a.cat.Text("doctor."+c.Area+"."+c.Why, "name", c.Name, "n", c.Count, "until", until, "size", a.cat.Size(c.Count), "entry", c.Entry)
+}
+
+// entryText is the name of an entry, nil when none is concerned.
+func entryText(n agenda.Name) *string {
+	if n == (agenda.Name{}) {
+		return nil
+	}
+	return render.Text(n.Long())
 }

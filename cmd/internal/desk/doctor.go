@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"sandi/agenda"
 	"sandi/cmd/internal/vault"
 	"sandi/crypto"
@@ -40,6 +42,7 @@ type Condition struct {
 	Name  string // what is concerned: a handle, a path, a program
 	Count int64  // of the things, or octets, or minutes
 	Until time.Time
+	Entry agenda.Name // zero when none is concerned
 }
 
 // Limits of Doctor.
@@ -62,7 +65,7 @@ type DoctorParams struct {
 func (d *Desk) Doctor(ctx context.Context, p DoctorParams) ([]Condition, error) {
 	var all []Condition
 	for _, look := range []func(context.Context) ([]Condition, error){
-		d.seeClock, d.seeBook, d.seeBackup, d.seeKeys, d.seeHolidays, d.seePrinter, d.seeSpace, d.seeDisk, d.seeLeftovers,
+		d.seeClock, d.seeBook, d.seeLogKey, d.seeBackup, d.seeKeys, d.seeHolidays, d.seePrinter, d.seeSpace, d.seeDisk, d.seeLeftovers, d.seePlaintext,
 	} {
 		found, err := look(ctx)
 		if err != nil {
@@ -112,6 +115,33 @@ func (d *Desk) seeBook(ctx context.Context) ([]Condition, error) {
 		return []Condition{{Area: "book", Why: "damaged", Level: LevelBad, Name: faults[0], Count: int64(len(faults))}}, nil
 	}
 	return []Condition{{Area: "book", Why: "good", Level: LevelGood, Count: size}}, nil
+}
+
+// seeLogKey compares keys/log.key with the verifier key of event 0. Without it,
+// or with that of another desk, nothing can be enciphered, printed or backed up
+// whose checkpoint anybody would believe.
+func (d *Desk) seeLogKey(ctx context.Context) ([]Condition, error) {
+	c := Condition{Area: "log", Why: "good", Level: LevelGood}
+	check, err := d.checkNote(ctx)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := d.logKey()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.Why, c.Level = "missing", LevelBad
+	case err != nil:
+		c.Why, c.Level = "damaged", LevelBad
+	default:
+		msg, err := note.Sign(&note.Note{Text: "percobaan\n"}, signer)
+		if err == nil {
+			_, err = check(msg)
+		}
+		if err != nil {
+			c.Why, c.Level = "foreign", LevelBad
+		}
+	}
+	return []Condition{c}, nil
 }
 
 func (d *Desk) seeBackup(context.Context) ([]Condition, error) {
