@@ -47,15 +47,24 @@ func (a *app) configCommand() *cobra.Command {
 			Value  any    `json:"value"`
 		}{"sandi.config_value/1", args[0], plain}
 		text := fmt.Sprint(plain)
+		items, list := conf.List(args[0])
 		switch plain.(type) {
 		case map[string]any, []any:
+			if list {
+				text = strings.Join(items, "\n")
+				break
+			}
 			data, err := json.MarshalIndent(plain, "", "  ")
 			if err != nil {
 				return err
 			}
 			text = string(data)
 		}
-		return a.result(v, func(w io.Writer) { fmt.Fprintln(w, text) })
+		return a.result(v, func(w io.Writer) {
+			if !list || len(items) > 0 {
+				fmt.Fprintln(w, text)
+			}
+		})
 	}})
 	c.AddCommand(check, get, a.configSet(), a.configHolidays())
 	return c

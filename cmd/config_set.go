@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,28 +15,90 @@ import (
 	"sandi/cmd/internal/desk"
 )
 
-// configSet changes one plain setting in place.
+// configSet changes one setting in place: a plain one, or a list of texts.
 func (a *app) configSet() *cobra.Command {
-	return a.describe("config set", &cobra.Command{Use: "set", Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
+	c := a.describe("config set", &cobra.Command{Use: "set", Args: cobra.MinimumNArgs(2)})
+	c.RunE = func(c *cobra.Command, args []string) error {
+		key, values := args[0], args[1:]
+		more, _ := c.Flags().GetBool("append")
+		less, _ := c.Flags().GetBool("remove")
 		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error {
-			err := a.editSettings(ctx, d, func(raw []byte) ([]byte, error) { return config.Set(raw, args[0], args[1]) })
+			items, list := d.Config.List(key)
+			var err error
+			switch {
+			case list:
+				items, err = listed(items, values, more, less)
+			case more, less, len(values) > 1:
+				err = usageError("usage.no_list", "value", key)
+			}
+			if err != nil {
+				return err
+			}
+			err = a.editSettings(ctx, d, func(raw []byte) ([]byte, error) {
+				if list {
+					return config.SetList(raw, key, items)
+				}
+				return config.Set(raw, key, values[0])
+			})
 			if err != nil {
 				return err
 			}
 			v := struct {
 				Schema string `json:"schema"`
 				Key    string `json:"key"`
-				Value  string `json:"value"`
-			}{"sandi.config_value/1", args[0], args[1]}
+				Value  any    `json:"value"`
+			}{"sandi.config_value/1", key, values[0]}
+			text := values[0]
+			if list {
+				v.Value, text = items, strings.Join(items, ", ")
+			}
 			return a.result(v, func(io.Writer) {
-				if a.flags.dryRun {
-					a.say("config.dry_set", "key", args[0])
-					return
+				switch {
+				case a.flags.dryRun:
+					a.say("config.dry_set", "key", key)
+				case text == "":
+					a.say("config.emptied", "key", key)
+				default:
+					a.say("config.set", "key", key, "value", text)
 				}
-				a.say("config.set", "key", args[0], "value", args[1])
 			})
 		})
-	}})
+	}
+	c.Flags().Bool("append", false, a.cat.Text("flag.config.append"))
+	c.Flags().Bool("remove", false, a.cat.Text("flag.config.remove"))
+	c.MarkFlagsMutuallyExclusive("append", "remove")
+	return c
+}
+
+// listed is a list after the change: one value is parted at its commas, several are an item each; an empty value is no item.
+// Items that are added or taken away are each as they are typed.
+func listed(items, values []string, more, less bool) ([]string, error) {
+	switch {
+	case more:
+		for _, v := range values {
+			if !slices.Contains(items, v) {
+				items = append(slices.Clone(items), v)
+			}
+		}
+		return items, nil
+	case less:
+		for _, v := range values {
+			if !slices.Contains(items, v) {
+				return nil, usageError("usage.not_listed", "value", v)
+			}
+		}
+		return append([]string{}, slices.DeleteFunc(slices.Clone(items), func(s string) bool { return slices.Contains(values, s) })...), nil
+	}
+	if len(values) == 1 {
+		values = strings.Split(values[0], ",")
+	}
+	out := []string{}
+	for _, v := range values {
+		if v = strings.TrimSpace(v); v != "" {
+			out = append(out, v)
+		}
+	}
+	return out, nil
 }
 
 // configHolidays takes over the holiday list of a year.
