@@ -14,6 +14,9 @@
 //	          while claimed: deferred at the next start; while armed: doubt, never resent by itself
 //	archive   a tail of the box without event: moved aside by the next run, then appended again
 //	report    before the commit nothing; after it the report can be written again from its object
+//	officer add, key archive --new
+//	          a key without event: the next run takes it over, once its passphrase is shown
+//	key move  the archive key at both places: the next run removes the one in the desk
 //
 // Prompts, cryptography and the network are always outside a transaction.
 // Plaintext of a classified letter is read where it lies and written only
