@@ -320,9 +320,9 @@ var (
 	fateLine    = regexp.MustCompile(`^ ([KS]\d+) .*  (diterima server|DITOLAK SERVER|BELUM PASTI|tertunda)`)
 	copyOf      = regexp.MustCompile(`salinan (\d+)/\d+`)
 	summaryLine = regexp.MustCompile(`^Terkirim (\d+), ditolak server (\d+), belum pasti (\d+), siap kirim (\d+)\.`)
-	resolveLine = regexp.MustCompile(`^  sandi send ([KS]\d+) --resolve`)
+	resolveLine = regexp.MustCompile(`^  sandi send --resolve ([KS]\d+)`)
 	errorLine   = regexp.MustCompile(`(?m)^(Gagal|Ditolak|Periksa): |^Dihentikan`)
-	skippedOne  = regexp.MustCompile(`([KS]\d+) salinan (\d+) \(([^)]+)\)`)
+	skippedOne  = regexp.MustCompile(`([KS]\d+)(?: salinan (\d+))? \(([^)]+)\)`)
 )
 
 var fateWords = map[string]agenda.CopyState{
@@ -356,7 +356,10 @@ func (t *Told) words(stdout, stderr string) error {
 			if err != nil {
 				return err
 			}
-			c, _ := strconv.Atoi(m[2])
+			c := 1
+			if m[2] != "" {
+				c, _ = strconv.Atoi(m[2])
+			}
 			t.Skipped = append(t.Skipped, Fate{n, c, skippedWords[m[3]]})
 		}
 	}
