@@ -19,27 +19,27 @@ type ArchiveKey struct {
 // ArchiveKeys lists the certificates of the archive, oldest first. Two that
 // follow each other may be of one key, when its certificate was added to.
 func (b *Book) ArchiveKeys(ctx context.Context) ([]ArchiveKey, error) {
+	return recall(ctx, b, "archive keys", func(q querier) ([]ArchiveKey, error) { return readArchiveKeys(ctx, q) })
+}
+
+func readArchiveKeys(ctx context.Context, q querier) ([]ArchiveKey, error) {
 	var keys []ArchiveKey
-	err := b.view(ctx, func(q querier) error {
-		keys = nil
-		err := readEvents(ctx, q, "JOIN archive_key k ON k.seq = e.seq ORDER BY e.seq", nil, func(e *event) error {
-			k := ArchiveKey{
-				Seq: e.seq, Fingerprint: e.get("fingerprint"), Certificate: Object{SHA256: e.getHash("certificate")},
-				Since: e.at, Reason: e.get("reason"),
-			}
-			if e.typ.name == "desk.created" {
-				k.Fingerprint, k.Certificate.SHA256 = e.get("archive-fingerprint"), e.getHash("archive-certificate")
-			}
-			keys = append(keys, k)
-			return nil
-		})
-		for i := range keys {
-			if err == nil {
-				keys[i].Certificate, err = readObject(ctx, q, keys[i].Certificate.SHA256)
-			}
+	err := readEvents(ctx, q, "WHERE e.seq IN (SELECT seq FROM archive_key) ORDER BY e.seq", nil, func(e *event) error {
+		k := ArchiveKey{
+			Seq: e.seq, Fingerprint: e.get("fingerprint"), Certificate: Object{SHA256: e.getHash("certificate")},
+			Since: e.at, Reason: e.get("reason"),
 		}
-		return err
+		if e.typ.name == "desk.created" {
+			k.Fingerprint, k.Certificate.SHA256 = e.get("archive-fingerprint"), e.getHash("archive-certificate")
+		}
+		keys = append(keys, k)
+		return nil
 	})
+	for i := range keys {
+		if err == nil {
+			keys[i].Certificate, err = readObject(ctx, q, keys[i].Certificate.SHA256)
+		}
+	}
 	return keys, err
 }
 
