@@ -466,9 +466,9 @@ func (u *update) moveOutbox(query string, ref CopyRef, args ...any) error {
 	return nil
 }
 
-// Settle is [Book.Conclude] and reads the entry again.
+// Settle is [Book.Conclude], on disk at once, and reads the entry again.
 func (b *Book) Settle(ctx context.Context, a Actor, ref CopyRef, s Settlement) (Entry, error) {
-	if err := b.Conclude(ctx, a, ref, s)(); err != nil {
+	if err := b.submit(ctx, a, conclusion(ref, s))(); err != nil {
 		return Entry{}, err
 	}
 	return b.EntryByID(ctx, ref.Entry)
@@ -477,9 +477,14 @@ func (b *Book) Settle(ctx context.Context, a Actor, ref CopyRef, s Settlement) (
 // Conclude records the end of an attempt: accepted, rejected or doubt. The
 // entry is sent with its last copy. It returns before that is on disk; wait,
 // which must be called, returns when it is. Whatever the caller records after
-// Conclude has returned, such as an [Book.Arm], comes behind it or with it.
+// Conclude has returned, such as an [Book.Arm], comes behind it or with it: for
+// a moment the conclusion waits to share its sync.
 func (b *Book) Conclude(ctx context.Context, a Actor, ref CopyRef, s Settlement) (wait func() error) {
-	return b.submit(ctx, a, onCopy(ref, func(u *update, t taken, d delivery) error {
+	return b.submitPatient(ctx, a, conclusion(ref, s))
+}
+
+func conclusion(ref CopyRef, s Settlement) func(u *update) error {
+	return onCopy(ref, func(u *update, t taken, d delivery) error {
 		if !allows(settlements, d.state, s.State) {
 			return &Error{code: "agenda.step_order", Entry: t.name, Copy: ref.Copy, State: State(d.state), Value: string(s.State)}
 		}
@@ -502,7 +507,7 @@ func (b *Book) Conclude(ctx context.Context, a Actor, ref CopyRef, s Settlement)
 			return err
 		}
 		return u.unqueue(ref)
-	}))
+	})
 }
 
 func onCopy(ref CopyRef, fn func(u *update, t taken, d delivery) error) func(u *update) error {

@@ -55,22 +55,59 @@ func (b *Book) MayWrite(ctx context.Context, a Actor) error {
 // submit puts a transaction into the line and returns how to wait for it. One
 // that is submitted later is never written before it.
 func (b *Book) submit(ctx context.Context, a Actor, fn func(u *update) error) (wait func() error) {
-	m := &member{ctx: ctx, actor: a, fn: fn, turn: make(chan bool, 1)}
-	if m.err = checkActor(a); m.err != nil {
+	return b.enqueue(&member{ctx: ctx, actor: a, fn: fn})
+}
+
+// submitPatient is submit for a transaction that nobody needs at once: for a
+// moment it leaves the sync to one that comes behind it, and is written with it.
+func (b *Book) submitPatient(ctx context.Context, a Actor, fn func(u *update) error) (wait func() error) {
+	return b.enqueue(&member{ctx: ctx, actor: a, fn: fn, patient: true})
+}
+
+// patience is longer than a sync takes and shorter than a person sees.
+const patience = 2 * time.Millisecond
+
+func (b *Book) enqueue(m *member) (wait func() error) {
+	m.turn = make(chan bool, 1)
+	if m.err = checkActor(m.actor); m.err != nil {
 		return func() error { return m.err }
 	}
 	b.line.Lock()
 	b.queue = append(b.queue, m)
-	if !b.writing {
+	if !b.writing && !m.patient {
 		b.writing = true
 		m.turn <- true
 	}
 	b.line.Unlock()
 	return func() error {
-		if <-m.turn {
-			b.serve()
+		if m.patient {
+			timer := time.NewTimer(patience)
+			defer timer.Stop()
+			select {
+			case <-m.turn: // written: who is patient is given no pen
+				return m.err
+			case <-timer.C:
+				b.hurry(m)
+			}
+		}
+		for <-m.turn {
+			if b.serve(m); m.done {
+				break
+			}
 		}
 		return m.err
+	}
+}
+
+// hurry lets a patient member write itself unless it was written, or is about
+// to be.
+func (b *Book) hurry(m *member) {
+	b.line.Lock()
+	defer b.line.Unlock()
+	m.patient = false
+	if !m.done && !b.writing {
+		b.writing = true
+		m.turn <- true
 	}
 }
 
@@ -81,14 +118,17 @@ type member struct {
 	fn    func(u *update) error
 	err   error
 	turn  chan bool // true: write for all who wait; false: written
+
+	patient, done bool // guarded by Book.line
 }
 
 // maxGroup bounds what one COMMIT carries, so that a crash leaves little
 // undone and nobody waits long.
 const maxGroup = 64
 
-// serve writes those who wait, the caller among them, and hands the pen on.
-func (b *Book) serve() {
+// serve writes those who wait longest, for the member that has the pen, and
+// hands the pen on.
+func (b *Book) serve(self *member) {
 	b.line.Lock()
 	group := b.queue[:min(len(b.queue), maxGroup)]
 	b.queue = b.queue[len(group):]
@@ -97,14 +137,22 @@ func (b *Book) serve() {
 	b.write(group)
 
 	b.line.Lock()
-	if len(b.queue) > 0 {
-		b.queue[0].turn <- true
-	} else {
-		b.queue, b.writing = nil, false
+	for _, m := range group {
+		m.done = true
+	}
+	b.writing = false
+	for _, m := range b.queue {
+		if !m.patient {
+			b.writing = true
+			m.turn <- true
+			break
+		}
 	}
 	b.line.Unlock()
-	for _, m := range group[1:] {
-		m.turn <- false
+	for _, m := range group {
+		if m != self {
+			m.turn <- false
+		}
 	}
 }
 
