@@ -73,7 +73,7 @@ func Detect(flag string, env func(string) string) (Lang, error) {
 // Catalogue is the messages of one language.
 type Catalogue struct {
 	lang  Lang
-	texts map[string]string
+	texts map[string]json.RawMessage // a line or a list of lines, as in the file
 }
 
 //go:embed id/*.json en/*.json
@@ -101,59 +101,53 @@ func mustLoad(from fs.FS, lang Lang) *Catalogue {
 	return &Catalogue{lang: lang, texts: texts}
 }
 
-// load reads every file of a folder. It is a part of the start of every command: one pass of the decoder a file. That no id
-// stands twice in one is for the tests.
-func load(from fs.FS, folder string) (map[string]string, error) {
+// load reads every file of a folder. It is a part of the start of every command, which says a few of a thousand texts: the values
+// are checked as JSON and stay as they are. That no id stands twice, and that every value is a text, is for the tests.
+func load(from fs.FS, folder string) (map[string]json.RawMessage, error) {
 	names, err := fs.Glob(from, path.Join(folder, "*.json"))
 	if err != nil {
 		return nil, err
 	}
-	texts := map[string]string{}
+	all := make(map[string]json.RawMessage, manyTexts)
 	for _, name := range names {
 		data, err := fs.ReadFile(from, name)
 		if err != nil {
 			return nil, err
 		}
-		var area map[string]any
-		if err := json.Unmarshal(data, &area); err != nil {
+		if err := json.Unmarshal(data, &all); err != nil {
 			return nil, fmt.Errorf("catalogue %s: %w", name, err)
 		}
-		for id, value := range area {
-			if _, ok := texts[id]; ok {
-				return nil, fmt.Errorf("catalogue %s: %s stands twice", name, id)
-			}
-			if texts[id], err = textOf(value); err != nil {
-				return nil, fmt.Errorf("catalogue %s: %s: %w", name, id, err)
-			}
-		}
 	}
-	return texts, nil
+	return all, nil
 }
 
-// textOf joins a line, or a list of them.
-func textOf(value any) (string, error) {
-	switch v := value.(type) {
-	case string:
-		return v, nil
-	case []any:
-		var text strings.Builder
-		for i, line := range v {
-			s, ok := line.(string)
-			if !ok {
-				return "", errors.New("a line that is no string")
-			}
-			if i > 0 {
-				text.WriteByte('\n')
-			}
-			text.WriteString(s)
-		}
-		return text.String(), nil
+// manyTexts is room for a language without growing.
+const manyTexts = 2048
+
+// textOf reads a line, or joins a list of them.
+func textOf(value json.RawMessage) (string, error) {
+	if len(value) > 0 && value[0] == '[' {
+		var lines []string
+		err := json.Unmarshal(value, &lines)
+		return strings.Join(lines, "\n"), err
 	}
-	return "", errors.New("neither a line nor a list of lines")
+	var line string
+	err := json.Unmarshal(value, &line)
+	return line, err
 }
 
 // IDs returns the ids of all messages, sorted.
 func IDs() []string { return slices.Sorted(maps.Keys(For(Indonesian).texts)) }
+
+// text is the message of an id as it stands; false when there is none, or one that is no text.
+func (c *Catalogue) text(id string) (string, bool) {
+	value, ok := c.texts[id]
+	if !ok {
+		return "", false
+	}
+	text, err := textOf(value)
+	return text, err == nil
+}
 
 // Lang returns the catalogue's language.
 func (c *Catalogue) Lang() Lang { return c.lang }
@@ -167,7 +161,8 @@ func (c *Catalogue) Has(id string) bool {
 // Placeholders returns the names of the arguments of a message, sorted.
 func (c *Catalogue) Placeholders(id string) []string {
 	names := map[string]bool{}
-	expand(c.texts[id], func(name, _ string) string {
+	text, _ := c.text(id)
+	expand(text, func(name, _ string) string {
 		names[name] = true
 		return ""
 	})
@@ -178,7 +173,7 @@ func (c *Catalogue) Placeholders(id string) []string {
 // each is made harmless for a terminal and cannot begin a line of its own. What has no message shows as its id, a missing
 // argument as its name in braces.
 func (c *Catalogue) Text(id string, args ...any) string {
-	text, ok := c.texts[id]
+	text, ok := c.text(id)
 	if !ok {
 		return id
 	}
@@ -226,7 +221,8 @@ func expand(text string, put func(name, choice string) string) string {
 var wib = time.FixedZone("WIB", 7*60*60)
 
 func (c *Catalogue) listed(id string, i int) string {
-	return strings.Split(c.texts[id], "\n")[i]
+	text, _ := c.text(id)
+	return strings.Split(text, "\n")[i]
 }
 
 // Number writes an integer with its thousands apart: 1.284 in Indonesian, 1,284 in English.
@@ -306,7 +302,7 @@ func (c *Catalogue) Role(word string) string { return c.word("role", word) }
 func (c *Catalogue) Book(word string) string { return c.word("book", word) }
 
 func (c *Catalogue) word(kind, word string) string {
-	if text, ok := c.texts["word."+kind+"."+word]; ok {
+	if text, ok := c.text("word." + kind + "." + word); ok {
 		return text
 	}
 	return render.Safe(word)
