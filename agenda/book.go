@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -142,8 +143,8 @@ func (b *Book) create(ctx context.Context, a Actor, g Genesis) error {
 
 // Open opens an existing book. It refuses a file of another program
 // (agenda.foreign), a newer schema (agenda.schema), a SQLite or settings that
-// would lose a commit (agenda.storage), and a current year with a gap in its
-// serials or numbers (agenda.tampered).
+// would lose a commit (agenda.storage), and a gap in the serials or in the
+// numbers of this year (agenda.tampered).
 func Open(ctx context.Context, path string, o Options) (*Book, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -291,25 +292,36 @@ func (b *Book) check(ctx context.Context) error {
 	return b.checkGaps(ctx, b.options.Now().In(WIB).Year())
 }
 
-// checkGaps compares count and maximum of serials and numbers of a year.
+// selectGaps counts the entries, and sums up the highest serials of every book
+// and year, which the index finds by its ends; then the same of this year's
+// numbers. A whole table is counted by its pages, rows of a year one by one.
+const selectGaps = `WITH RECURSIVE years(book, year) AS (
+ SELECT value, (SELECT max(year) FROM entry WHERE book=value) FROM json_each($1)
+ UNION ALL
+ SELECT book, (SELECT max(year) FROM entry e WHERE e.book=years.book AND e.year<years.year) FROM years WHERE year IS NOT NULL
+)
+SELECT (SELECT count(*) FROM entry),
+ (SELECT coalesce(sum((SELECT max(serial) FROM entry e WHERE e.book=years.book AND e.year=years.year)), 0) FROM years WHERE year IS NOT NULL),
+ (SELECT count(*) FROM entry WHERE book=$2 AND number_year=$3),
+ (SELECT coalesce(max(number_seq), 0) FROM entry WHERE book=$2 AND number_year=$3)`
+
+// checkGaps sees that the serials of every book and year, and the numbers of
+// this year, run from 1 without a gap: each stands once, so that there are as
+// many as the highest says.
 func (b *Book) checkGaps(ctx context.Context, year int) error {
-	for _, book := range allBooks {
-		var count, highest, numbers, top int64
-		err := b.readers.QueryRowContext(ctx,
-			"SELECT count(*), coalesce(max(serial), 0) FROM entry WHERE book=$1 AND year=$2", string(book), year).
-			Scan(&count, &highest)
-		if err != nil {
-			return storage(err)
-		}
-		err = b.readers.QueryRowContext(ctx,
-			"SELECT count(*), coalesce(max(number_seq), 0) FROM entry WHERE book=$1 AND number_year=$2", string(book), year).
-			Scan(&numbers, &top)
-		if err != nil {
-			return storage(err)
-		}
-		if count != highest || numbers != top {
-			return tampered("gap in book " + string(book) + " of " + strconv.Itoa(year))
-		}
+	books, err := json.Marshal(allBooks)
+	if err != nil {
+		return err
+	}
+	var entries, highest, numbers, top int64
+	err = b.readers.QueryRowContext(ctx, selectGaps, string(books), string(Kriptogram), year).Scan(&entries, &highest, &numbers, &top)
+	switch {
+	case err != nil:
+		return storage(err)
+	case entries != highest:
+		return tampered("gap in the serials")
+	case numbers != top:
+		return tampered("gap in the numbers of " + strconv.Itoa(year))
 	}
 	return nil
 }

@@ -390,12 +390,32 @@ func TestOddPath(t *testing.T) {
 
 func TestOpenFindsGap(t *testing.T) {
 	t.Parallel()
-	b := newPeopledBook(t)
-	b.register(openLetter())
-	e := b.register(openLetter())
-	b.sql(fmt.Sprintf("UPDATE entry SET serial=7 WHERE id=%d", e.ID))
-	if _, err := Open(t.Context(), b.path, Options{Now: b.clock.Now}); codeOf(err) != "agenda.tampered" {
-		t.Errorf("%v", err)
+	for name, change := range map[string]string{
+		"serial moved":   "UPDATE entry SET serial=7 WHERE id=%d",
+		"entry gone":     "DELETE FROM entry WHERE id<%d AND id>(SELECT min(id) FROM entry)",
+		"another year":   "UPDATE entry SET year=2020, serial=2 WHERE id=%d",
+		"unknown book":   "UPDATE entry SET book='x' WHERE id=%d",
+		"number skipped": "UPDATE entry SET number_seq=2, number='002' WHERE number_seq IS NOT NULL AND id<%d",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newPeopledBook(t)
+			b.at(Kriptogram, StateSent)
+			b.register(openLetter())
+			e := b.register(openLetter())
+			open := func() error {
+				o, err := Open(t.Context(), b.path, Options{Now: b.clock.Now})
+				if err == nil {
+					o.Close()
+				}
+				return err
+			}
+			b.must(open())
+			b.sql(fmt.Sprintf(change, e.ID))
+			if err := open(); codeOf(err) != "agenda.tampered" {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }
 
