@@ -30,7 +30,10 @@ var (
 
 const (
 	applicationID = 0x73616e64 // "sand"
-	schemaVersion = 1
+	// schemaVersion is raised with every change of index.sql or of what apply
+	// writes, and with every new key of an event.
+	schemaVersion = 2
+	firstVersion  = 1
 	// Every SQLite before it may corrupt a WAL book when two processes write.
 	minSQLite   = "3.51.3"
 	busyTimeout = 30 * time.Second
@@ -62,6 +65,7 @@ type Book struct {
 
 	waiting views
 	known   known
+	renewed bool // by Open
 
 	line    sync.Mutex // guards the two below
 	queue   []*member  // transactions that wait for the writer
@@ -144,7 +148,9 @@ func (b *Book) create(ctx context.Context, a Actor, g Genesis) error {
 // Open opens an existing book. It refuses a file of another program
 // (agenda.foreign), a newer schema (agenda.schema), a SQLite or settings that
 // would lose a commit (agenda.storage), and a gap in the serials or in the
-// numbers of this year (agenda.tampered).
+// numbers of this year (agenda.tampered). A book whose index an older program
+// wrote gets it made anew, see [Book.Renewed]; reading only or rehearsing, Open
+// refuses it (agenda.index_old).
 func Open(ctx context.Context, path string, o Options) (*Book, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -196,7 +202,7 @@ func checkIdentity(id, version int64) error {
 	if id != applicationID {
 		return &Error{code: "agenda.foreign"}
 	}
-	if version != schemaVersion {
+	if version < firstVersion || version > schemaVersion {
 		return &Error{code: "agenda.schema", Value: strconv.FormatInt(version, 10)}
 	}
 	return nil
@@ -289,8 +295,20 @@ func (b *Book) check(ctx context.Context) error {
 			return &Error{code: "agenda.storage", Field: "journal", Value: journal, cause: errors.New("commits would not last")}
 		}
 	}
+	if version < schemaVersion {
+		if b.options.ReadOnly || b.options.Rehearse {
+			return &Error{code: "agenda.index_old", Value: strconv.FormatInt(version, 10)}
+		}
+		if b.renewed, err = b.rebuild(ctx, true); err != nil {
+			return err
+		}
+	}
 	return b.checkGaps(ctx, b.options.Now().In(WIB).Year())
 }
+
+// Renewed tells whether Open made the index anew, because an older program
+// had written it.
+func (b *Book) Renewed() bool { return b.renewed }
 
 // selectGaps counts the entries, and sums up the highest serials of every book
 // and year, which the index finds by its ends; then the same of this year's

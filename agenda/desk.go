@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -349,7 +350,24 @@ func (b *Book) Restored(ctx context.Context, a Actor, reason string) ([]CopyRef,
 // Rebuild drops the index and replays the log into it. The log, the texts and
 // the objects are only read; a crash leaves the old index.
 func (b *Book) Rebuild(ctx context.Context) error {
-	err := b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+	_, err := b.rebuild(ctx, false)
+	return err
+}
+
+// rebuild is Rebuild; onlyOlder leaves an index alone that another process has
+// brought to our version meanwhile. The version changes with the index, in one
+// transaction, which records nothing and so does not ask for the clock.
+func (b *Book) rebuild(ctx context.Context, onlyOlder bool) (done bool, err error) {
+	wait := b.enqueue(&member{ctx: ctx, actor: Actor{Handle: "-"}, rebuild: true, fn: func(u *update) error {
+		version, err := u.indexVersion()
+		switch {
+		case err != nil:
+			return err
+		case version > schemaVersion:
+			return &Error{code: "agenda.schema", Value: strconv.FormatInt(version, 10)}
+		case onlyOlder && version == schemaVersion:
+			return nil
+		}
 		// Statements on the old tables would keep them locked.
 		for query, s := range u.b.stmts {
 			if err := s.Close(); err != nil {
@@ -388,10 +406,12 @@ func (b *Book) Rebuild(ctx context.Context) error {
 				next++
 			}
 		}
-		return u.exec("DELETE FROM meta WHERE name='search'; DELETE FROM search")
-	})
+		done = true
+		return u.exec(fmt.Sprintf("DELETE FROM meta WHERE name='search'; DELETE FROM search; PRAGMA user_version=%d", schemaVersion))
+	}})
+	err = wait()
 	b.known.forget()
-	return err
+	return done && err == nil, err
 }
 
 // applicantUnit resolves an applicant's handle to the unit as valid now, ""

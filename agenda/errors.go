@@ -26,6 +26,7 @@ var (
 	ErrChanged              = &Error{code: "agenda.changed"} // somebody else changed the entry since it was read
 	ErrBusy                 = &Error{code: "agenda.busy"}
 	ErrSchema               = &Error{code: "agenda.schema"}
+	ErrIndexOld             = &Error{code: "agenda.index_old"} // an older program wrote the index; opening for writing renews it
 	ErrForeign              = &Error{code: "agenda.foreign"}
 	ErrClockBehind          = &Error{code: "agenda.clock_behind"}
 	ErrClockAhead           = &Error{code: "agenda.clock_ahead"}
@@ -56,6 +57,7 @@ var phrases = map[string]string{
 	"agenda.changed":               "entry changed meanwhile",
 	"agenda.busy":                  "book in use by another process",
 	"agenda.schema":                "schema of the book",
+	"agenda.index_old":             "index of an older version",
 	"agenda.foreign":               "not a book of this program",
 	"agenda.clock_behind":          "clock behind the book",
 	"agenda.clock_ahead":           "clock far ahead of the book",

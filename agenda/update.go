@@ -119,6 +119,8 @@ type member struct {
 	err   error
 	turn  chan bool // true: write for all who wait; false: written
 
+	rebuild bool // appends nothing: neither the clock nor the index must be right
+
 	patient, done bool // guarded by Book.line
 }
 
@@ -246,7 +248,7 @@ func (b *Book) enter(m *member, shared bool) (*update, error) {
 			return nil, err
 		}
 	}
-	err := u.begin()
+	err := u.begin(m.rebuild)
 	if err == nil {
 		err = m.fn(u)
 	}
@@ -298,8 +300,10 @@ func checkHandle(key, handle string) error {
 }
 
 // begin reads the edge of the tree and the last stamp, and takes this
-// transaction's stamp.
-func (u *update) begin() error {
+// transaction's stamp. The index must be of our version, since a newer program
+// may have made it anew while this one ran; a rebuild needs neither that nor
+// the clock.
+func (u *update) begin(rebuild bool) error {
 	now := u.b.options.Now().UTC().Truncate(time.Millisecond)
 	if u.b.edge.size == 0 {
 		var fresh bool
@@ -334,6 +338,15 @@ func (u *update) begin() error {
 	if u.people == nil {
 		u.people = map[string]int64{}
 	}
+	if rebuild {
+		u.stamp = last
+		return nil
+	}
+	if version, err := u.indexVersion(); err != nil {
+		return err
+	} else if version != schemaVersion {
+		return &Error{code: "agenda.schema", Value: strconv.FormatInt(version, 10)}
+	}
 	u.stamp = now
 	if last.After(now) {
 		if last.Sub(now) > clockSlack {
@@ -349,6 +362,12 @@ func (u *update) begin() error {
 		return err
 	}
 	return nil
+}
+
+// indexVersion reads the version of the index as this transaction sees it.
+func (u *update) indexVersion() (version int64, err error) {
+	err = u.row("PRAGMA user_version").Scan(&version)
+	return version, storage(err)
 }
 
 // readEdge loads the peaks of a tree of the size.
