@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -513,9 +514,24 @@ type problemView struct {
 }
 
 func (a *app) agendaVerify() *cobra.Command {
-	return a.describe("agenda verify", &cobra.Command{Use: "verify", RunE: func(c *cobra.Command, _ []string) error {
-		return a.withDesk(c, true, a.audit)
+	c := a.describe("agenda verify", &cobra.Command{Use: "verify", RunE: func(c *cobra.Command, _ []string) error {
+		if rebuild, _ := c.Flags().GetBool("rebuild"); !rebuild {
+			return a.withDesk(c, true, a.audit)
+		}
+		return a.withDesk(c, false, func(ctx context.Context, d *desk.Desk) error {
+			if !d.Book.Renewed() {
+				if err := d.Book.Rebuild(ctx); err != nil {
+					return err
+				}
+				if !a.flags.dryRun {
+					a.warn("agenda.index_rebuilt")
+				}
+			}
+			return a.audit(ctx, d)
+		})
 	}})
+	c.Flags().Bool("rebuild", false, a.cat.Text("flag.agenda.rebuild"))
+	return c
 }
 
 func (a *app) audit(ctx context.Context, d *desk.Desk) error {
@@ -557,6 +573,9 @@ func (a *app) audit(ctx context.Context, d *desk.Desk) error {
 	})
 	if err == nil && !rep.Good() {
 		a.warn("agenda.broken", "n", len(rep.Problems))
+		if !slices.ContainsFunc(rep.Problems, func(p agenda.Problem) bool { return p.Kind != "index" }) {
+			a.warn("next.rebuild")
+		}
 		err = a.told(exitTampered)
 	}
 	return err

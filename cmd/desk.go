@@ -32,6 +32,9 @@ func (a *app) openDesk(c *cobra.Command, readOnly bool) (*desk.Desk, error) {
 		return nil, err
 	}
 	a.useConfig(d.Config)
+	if d.Book.Renewed() {
+		a.warn("agenda.index_renewed")
+	}
 	return d, nil
 }
 

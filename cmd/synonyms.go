@@ -196,6 +196,7 @@ var flagSynonyms = map[string]string{
 	"sudah-waktunya":     "due",
 	"sumber":             "source",
 	"surat":              "letter",
+	"susun-ulang":        "rebuild",
 	"tahun":              "year",
 	"tambahkan":          "append",
 	"tampilkan-perihal":  "show-subject",

@@ -488,6 +488,9 @@ func (res *Restored) lookAt(ctx context.Context, o Options) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if errors.Is(err, agenda.ErrIndexOld) {
+			return err // whole, but its lists cannot be compared yet
+		}
 		res.Spoilt = true
 		return nil
 	}
