@@ -2,8 +2,10 @@ package cmd
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sandi/cmd/internal/config"
+	"sandi/cmd/internal/desk"
 )
 
 func (a *app) configCommand() *cobra.Command {
@@ -83,6 +86,11 @@ func (a *app) loadConfig(args []string) (string, *config.Config, error) {
 		path = filepath.Join(dir, "sandi.yaml")
 	}
 	conf, _, err := config.Load(path)
+	if len(args) == 0 && errors.Is(err, os.ErrNotExist) {
+		if refusal := desk.Missing(filepath.Dir(path)); refusal != nil {
+			return path, nil, refusal
+		}
+	}
 	return path, conf, err
 }
 

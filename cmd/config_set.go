@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -34,7 +33,7 @@ func (a *app) configSet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = a.editSettings(ctx, d, func(raw []byte) ([]byte, error) {
+			err = d.EditSettings(ctx, func(raw []byte) ([]byte, error) {
 				if list {
 					return config.SetList(raw, key, items)
 				}
@@ -120,7 +119,7 @@ func (a *app) configHolidays() *cobra.Command {
 			if d.Hours.CoversYear(year) {
 				return usageError("usage.holidays_there", "year", year)
 			}
-			if err := a.editSettings(ctx, d, func(raw []byte) ([]byte, error) { return config.AddHolidays(raw, year, list) }); err != nil {
+			if err := d.EditSettings(ctx, func(raw []byte) ([]byte, error) { return config.AddHolidays(raw, year, list) }); err != nil {
 				return err
 			}
 			v := struct {
@@ -142,20 +141,3 @@ func (a *app) configHolidays() *cobra.Command {
 
 // maxHolidays bounds a holiday file in octets.
 const maxHolidays = 64 << 10
-
-// editSettings changes sandi.yaml, or under --dry-run only sees that it could be changed.
-func (a *app) editSettings(ctx context.Context, d *desk.Desk, change func([]byte) ([]byte, error)) error {
-	if !a.flags.dryRun {
-		return d.EditSettings(ctx, change)
-	}
-	path, _, err := a.loadConfig(nil)
-	if err != nil {
-		return err
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	_, err = change(raw)
-	return err
-}

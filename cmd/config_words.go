@@ -27,6 +27,7 @@ var configWords = []struct{ begin, id string }{
 	{"write the value in quotes", "quotes"},
 	{"write the value without quotes", "no_quotes"},
 	{"write the value as a list", "list"},
+	{"must be changed in sandi.yaml itself", "itself"},
 }
 
 // configDetail says in the screen's language what is wrong with a value of sandi.yaml; what has no words stays as it is.

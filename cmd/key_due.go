@@ -252,7 +252,7 @@ func (a *app) setGroup(ctx context.Context, d *desk.Desk, args []string) error {
 			members = append(members, m)
 		}
 	}
-	if err := a.editSettings(ctx, d, func(raw []byte) ([]byte, error) { return config.SetGroup(raw, name, members) }); err != nil {
+	if err := d.EditSettings(ctx, func(raw []byte) ([]byte, error) { return config.SetGroup(raw, name, members) }); err != nil {
 		return err
 	}
 	v := struct {

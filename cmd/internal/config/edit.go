@@ -20,7 +20,7 @@ func Set(raw []byte, key, value string) ([]byte, error) {
 	}
 	bare, remark := cutRemark(old)
 	if bare == "" || strings.HasPrefix(bare, "[") || strings.HasPrefix(bare, "{") {
-		return nil, &Error{code: CodeInvalid, Key: key, Detail: "is a list: edit sandi.yaml by hand"}
+		return nil, &Error{code: CodeInvalid, Key: key, Detail: "must be changed in sandi.yaml itself"}
 	}
 	if bare[0] == '"' || !plainScalar.MatchString(value) || !plainScalar.MatchString(bare) {
 		value = quote(value)
@@ -140,7 +140,7 @@ func appendItems(lines []string, key string, items []string) ([]string, error) {
 		return slices.Insert(lines, at+1, added...), nil
 	case "":
 	default:
-		return nil, &Error{code: CodeInvalid, Key: key, Detail: "is a list on one line: edit sandi.yaml by hand"}
+		return nil, &Error{code: CodeInvalid, Key: key, Detail: "must be changed in sandi.yaml itself"}
 	}
 	last := at
 	for i := at + 1; i < len(lines); i++ {
@@ -174,7 +174,7 @@ func SetGroup(raw []byte, name string, members []string) ([]byte, error) {
 	known := slices.ContainsFunc(c.Groups, func(g Group) bool { return g.Name == name })
 	switch {
 	case known && at < 0:
-		return nil, &Error{code: CodeInvalid, Key: "groups", Detail: "is written by hand: edit sandi.yaml by hand"}
+		return nil, &Error{code: CodeInvalid, Key: "groups", Detail: "must be changed in sandi.yaml itself"}
 	case known && len(members) > 0:
 		line := lines[at]
 		lines[at] = line[:len(line)-len(strings.TrimLeft(line, " "))] + item + ending(line)

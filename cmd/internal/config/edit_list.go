@@ -40,7 +40,7 @@ func SetList(raw []byte, key string, items []string) ([]byte, error) {
 	if _, ok := c.List(key); !ok {
 		return nil, &Error{code: CodeUnknownKey, Key: key}
 	}
-	byHand := &Error{code: CodeInvalid, Key: key, Detail: "is a list written by hand: edit sandi.yaml by hand"}
+	byHand := &Error{code: CodeInvalid, Key: key, Detail: "must be changed in sandi.yaml itself"}
 	lines := strings.SplitAfter(string(raw), "\n")
 	at, indent, rest := find(lines, key)
 	if at < 0 {

@@ -84,12 +84,20 @@ func noDesk(dir string, err error) error {
 	return &Error{code: CodeNone, Field: dir}
 }
 
+// Missing refuses a folder that holds no desk, or whose book may not be seen.
+func Missing(dir string) error {
+	if _, err := os.Lstat(filepath.Join(dir, bookFile)); err != nil {
+		return noDesk(dir, err)
+	}
+	return nil
+}
+
 // Open opens the desk in dir. A command that writes brings a changed
 // sandi.yaml into the log first, so that every later event stands under the
 // settings that were in force.
 func Open(ctx context.Context, dir string, o Options) (*Desk, error) {
-	if _, err := os.Lstat(filepath.Join(dir, bookFile)); err != nil {
-		return nil, noDesk(dir, err)
+	if err := Missing(dir); err != nil {
+		return nil, err
 	}
 	if err := vault.CheckFolder(dir); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/config"
@@ -11,7 +12,8 @@ import (
 
 // EditSettings changes sandi.yaml and brings the change into the log at once.
 // The file is written before its event: a crash between leaves a changed file,
-// which the next command that writes finds and records.
+// which the next command that writes finds and records. A dry run refuses what
+// the change would be refused for, and writes nothing.
 func (d *Desk) EditSettings(ctx context.Context, change func([]byte) ([]byte, error)) error {
 	raw, err := readLimited(d.path(configFile), maxTextFile)
 	if err != nil {
@@ -32,13 +34,40 @@ func (d *Desk) EditSettings(ctx context.Context, change func([]byte) ([]byte, er
 	if err != nil {
 		return err
 	}
+	if err := d.knows(ctx, c.As); err != nil {
+		return err
+	}
 	who, err := d.ActingOr(ctx, agenda.RoleSandiman, agenda.RoleOperator)
+	if err != nil && d.opts.As == d.Config.As && c.As != d.Config.As {
+		// The settings named somebody who may not act any more: who follows changes them.
+		d.opts.As = c.As
+		who, err = d.ActingOr(ctx, agenda.RoleSandiman, agenda.RoleOperator)
+	}
 	if err != nil {
 		return err
+	}
+	if d.opts.Rehearse {
+		return d.rehearse(ctx, who)
 	}
 	if err := vault.WriteFile(d.path(configFile), edited, 0o600); err != nil {
 		return err
 	}
 	d.Config, d.Hours = c, hours
 	return d.Book.RecordConfig(ctx, who, dataObject(edited, yamlMedia))
+}
+
+// knows refuses a name in the settings that is no officer of the desk: nobody
+// could work under it, not even to take it out again.
+func (d *Desk) knows(ctx context.Context, as string) error {
+	if as == "" || as == d.Config.As {
+		return nil
+	}
+	all, err := d.Book.Officers(ctx, d.Now())
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(o agenda.Officer) bool { return o.Handle == as }) {
+		return &Error{code: CodeOfficer, Field: as}
+	}
+	return nil
 }
