@@ -76,11 +76,20 @@ func (d *Desk) actGrants(ctx context.Context, p ActParams) ([]agenda.RoleGrant, 
 	}
 	var grants []agenda.RoleGrant
 	for _, g := range of.Roles {
-		if slices.Contains(headRoles, g.Role) && g.Kind == "tetap" && !g.From.After(p.From) && (g.Until.IsZero() || g.Until.After(p.From)) {
-			grants = append(grants, agenda.RoleGrant{
-				Role: g.Role, Kind: p.Kind, From: p.From, Until: p.Until, Title: g.Title, Order: p.Order,
-			})
+		if !slices.Contains(headRoles, g.Role) || g.Kind != "tetap" || !g.Until.IsZero() && !g.Until.After(p.From) {
+			continue
 		}
+		// An order names days. On the day on which the head begins, the acting begins with him.
+		from := p.From
+		if g.From.After(from) {
+			from = g.From
+		}
+		if from.Sub(p.From) >= 24*time.Hour || !p.Until.IsZero() && !p.Until.After(from) {
+			continue
+		}
+		grants = append(grants, agenda.RoleGrant{
+			Role: g.Role, Kind: p.Kind, From: from, Until: p.Until, Title: g.Title, Order: p.Order,
+		})
 	}
 	if len(grants) == 0 {
 		return nil, &Error{code: CodeRole, Field: p.Of, Detail: string(agenda.RoleKepalaSeksi)}
