@@ -28,6 +28,7 @@ var (
 	ErrSchema               = &Error{code: "agenda.schema"}
 	ErrIndexOld             = &Error{code: "agenda.index_old"} // an older program wrote the index; opening for writing renews it
 	ErrForeign              = &Error{code: "agenda.foreign"}
+	ErrRecipientTwice       = &Error{code: "agenda.recipient_twice"}
 	ErrClockBehind          = &Error{code: "agenda.clock_behind"}
 	ErrClockAhead           = &Error{code: "agenda.clock_ahead"}
 	ErrUnknownCorrespondent = &Error{code: "agenda.unknown_correspondent"}
@@ -59,6 +60,7 @@ var phrases = map[string]string{
 	"agenda.schema":                "schema of the book",
 	"agenda.index_old":             "index of an older version",
 	"agenda.foreign":               "not a book of this program",
+	"agenda.recipient_twice":       "recipient named twice",
 	"agenda.clock_behind":          "clock behind the book",
 	"agenda.clock_ahead":           "clock far ahead of the book",
 	"agenda.unknown_correspondent": "unknown correspondent",

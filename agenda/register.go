@@ -99,7 +99,7 @@ func checkRecipients(l Letter) error {
 			return err
 		}
 		if name = normal(name); seen[name] {
-			return invalid(key, name)
+			return &Error{code: "agenda.recipient_twice", Field: key, Value: name}
 		}
 		seen[name] = true
 	}

@@ -476,7 +476,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{"no date", "", func(l *Letter) { l.Date = "" }, "agenda.missing_field", "letter-date"},
 		{"odd date", "", func(l *Letter) { l.Date = "2026-02-30" }, "agenda.invalid_field", "letter-date"},
 		{"nobody", "", func(l *Letter) { l.To = nil }, "agenda.missing_field", "to"},
-		{"twice", "", func(l *Letter) { l.Cc = []string{"jateng"} }, "agenda.invalid_field", "cc"},
+		{"twice", "", func(l *Letter) { l.Cc = []string{"jateng"} }, "agenda.recipient_twice", "cc"},
 		{"unknown", "", func(l *Letter) { l.To = []string{"siapa"} }, "agenda.unknown_correspondent", "to"},
 		{"retraction of nothing", "", func(l *Letter) { l.Refers, l.Retracts = "", "salah alamat" }, "agenda.missing_field", "refers"},
 		{"odd reference", "", func(l *Letter) { l.Refers = "K1" }, "agenda.invalid_field", "refers"},

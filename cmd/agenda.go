@@ -226,8 +226,18 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 		if len(same) > 0 {
 			a.warn("agenda.same_letter", "letter", l.Number, "names", ranges(same, a.thisYear()))
 		}
+		a.warnUnknown(e)
 	}
 	return a.result(render.EntryOf(e, f.d.Due(e).At(), masked(e, false)), func(w io.Writer) { fmt.Fprintln(w, e.Name) })
+}
+
+// warnUnknown tells of addressees that stand in the entry as typed: a slip, or somebody who is not registered yet.
+func (a *app) warnUnknown(e agenda.Entry) {
+	for _, c := range e.Copies {
+		if c.Correspondent == 0 {
+			a.warn("agenda.no_correspondent", "name", render.Safe(c.Handle), "entry", e.Name)
+		}
+	}
 }
 
 // masked tells whether the subject of an entry stays hidden.
@@ -764,6 +774,7 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 	} else {
 		a.say("agenda.corrected", "entry", n, "fields", what, "count", count)
 	}
+	a.warnUnknown(after)
 	return a.entriesResult(f.d, []agenda.Entry{after}, nil)
 }
 

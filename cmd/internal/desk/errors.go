@@ -97,6 +97,7 @@ const (
 	CodeNotReported    = "desk.not_reported"    // the report sheets before the report was made
 	CodeNotArchived    = "desk.not_archived"    // the report of a letter before it is filed
 	CodeCorrespondent  = "desk.correspondent"   // a correspondent's data cannot stand
+	CodeAddressee      = "desk.addressee"       // an addressee that is no correspondent, or none any more
 	CodeAddress        = "desk.address"         // a mail address that cannot stand
 	CodeCertificate    = "desk.certificate"     // a certificate that nobody can encipher for
 	CodeFolderDenied   = "desk.folder_denied"   // the desk folder may not be read

@@ -297,7 +297,7 @@ func TestEndedCorrespondentGetsNothing(t *testing.T) {
 	f.check(f.Book.ChangeCorrespondent(t.Context(), f.Nobody(), c, "dicabut"))
 	for _, n := range []agenda.Name{k, s} {
 		_, err := f.Send(t.Context(), SendParams{Names: []agenda.Name{n}, Secrets: right})
-		if got := coded(err); got != CodeCorrespondent && got != CodePreflight && got != CodeStale {
+		if got := coded(err); got != CodeAddressee && got != CodePreflight && got != CodeStale {
 			t.Errorf("%s leaves: %v", n, err)
 		}
 	}

@@ -69,12 +69,12 @@ func (d *Desk) mayReleaseLetter(ctx context.Context, r releasable) (releasable, 
 	}
 	for _, c := range e.Copies {
 		if c.Correspondent == 0 {
-			return r, &Error{code: CodeCorrespondent, Entry: e.Name, Field: c.Handle}
+			return r, &Error{code: CodeAddressee, Entry: e.Name, Field: c.Handle}
 		}
 		if corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent); err != nil {
 			return r, err
 		} else if corr.Ended {
-			return r, &Error{code: CodeCorrespondent, Entry: e.Name, Field: c.Handle}
+			return r, &Error{code: CodeAddressee, Entry: e.Name, Field: c.Handle}
 		}
 	}
 	var err error
