@@ -238,6 +238,8 @@ type receiptJSON struct {
 	State         string  `json:"state"`
 	Known         bool    `json:"known"`
 	Resolved      bool    `json:"resolved"`
+	Strange       bool    `json:"strange"` // not of the address that the copy went to: not recorded
+	Address       *string `json:"address"` // that the notice speaks of, or its sender
 	Source        string  `json:"source"`
 }
 
@@ -249,7 +251,7 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 			if err := render.WriteJSON(a.term.Out(), receiptJSON{
 				Schema: "sandi.receipt/1", Entry: r.Entry.Long(), Number: render.Text(r.Number), Copy: r.Ref.Copy, Correspondent: r.Handle,
 				Kind: string(r.Kind), Action: r.Action, Status: render.Text(r.Status), Matched: r.Matched, At: render.Instant(r.At),
-				State: string(r.State), Known: r.Known, Resolved: r.Resolved, Source: r.Source,
+				State: string(r.State), Known: r.Known, Resolved: r.Resolved, Strange: r.Strange, Address: render.Text(r.Address), Source: r.Source,
 			}); err != nil {
 				return err
 			}
@@ -262,8 +264,11 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 		if at.IsZero() {
 			at = d.Now()
 		}
-		fmt.Fprintf(a.out, " %-5s %s  %s\n", r.Entry, render.Safe(orDefault(r.Unit, r.Handle)),
-			a.receiptWords(r.Receipt, at))
+		words := a.receiptWords(r.Receipt, at)
+		if r.Strange {
+			words = a.cat.Text("send.receipt_strange", "how", a.cat.Text("send.receipt_kind."+string(r.Kind)), "address", render.Safe(orDefault(r.Address, "-")))
+		}
+		fmt.Fprintf(a.out, " %-5s %s  %s\n", r.Entry, render.Safe(orDefault(r.Unit, r.Handle)), words)
 		if r.Resolved {
 			a.print("send.receipt_resolved", "entry", r.Entry, "copy", r.Ref.Copy)
 		}
@@ -271,13 +276,16 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 	if err != nil && res.Messages == 0 {
 		return err
 	}
-	fresh := 0
+	fresh, known := 0, 0
 	for _, r := range res.Receipts {
-		if !r.Known {
+		switch {
+		case r.Known:
+			known++
+		case !r.Strange:
 			fresh++
 		}
 	}
-	a.say("send.receipts_done", "n", res.Messages, "fresh", fresh, "known", len(res.Receipts)-fresh, "foreign", res.Foreign, "broken", res.Broken)
+	a.say("send.receipts_done", "n", res.Messages, "fresh", fresh, "known", known, "foreign", res.Foreign, "broken", res.Broken)
 	if a.flags.dryRun {
 		a.say("send.receipts_dry")
 		return err

@@ -79,6 +79,8 @@ func ParseNotices(message []byte) ([]Notice, error) {
 		return p.deliveries(base), nil
 	case media == "multipart/report" && p.disposition != nil:
 		return []Notice{p.read(base)}, nil
+	case media == "multipart/report", strings.TrimSpace(m.Header.Get("Return-Path")) == "<>":
+		return nil, nil // a program wrote it; what it means is not known
 	case strings.EqualFold(m.Header.Get("Auto-Submitted"), "no"), m.Header.Get("Auto-Submitted") == "":
 		return []Notice{base}, nil
 	}

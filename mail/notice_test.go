@@ -126,6 +126,10 @@ func TestParseNotices(t *testing.T) {
 			Subject: "Re: Kiriman persandian", Text: "Sudah diterima, nomor 001/SANDI \n",
 		}}},
 		"out_of_office": {"From: jateng@contoh.sanapati.test\nAuto-Submitted: auto-replied\nIn-Reply-To: <" + ourID + ">\n\ncuti\n", nil},
+		"report_of_another_kind": {
+			"From: jateng@contoh.sanapati.test\nContent-Type: multipart/report; boundary=b\nIn-Reply-To: <" + ourID + ">\n\n--b\n\ntidak sampai\n--b--\n", nil,
+		},
+		"bounce_in_words": {"Return-Path: <>\nFrom: jateng@contoh.sanapati.test\nIn-Reply-To: <" + ourID + ">\n\ntidak sampai\n", nil},
 		"report_without_recipients": {
 			"From: a@b.test\nContent-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n--b--\n", nil,
 		},

@@ -33,6 +33,7 @@ type NotedReceipt struct {
 	Source   string
 	Known    bool // noted by an earlier run
 	Resolved bool // it proved a copy that was in doubt
+	Strange  bool // it says that the message arrived, and is not of the address that the copy went to: not noted
 }
 
 // ReceiptResult is what was found.
@@ -49,6 +50,9 @@ type ReceiptResult struct {
 // the kriptogram. What the gateway took and what arrived stay two things; only
 // a copy in doubt is closed, by a delivery notice that names its envelope:
 // nobody but the gateway could have written that before it took the message.
+// That a message arrived is believed only of the address that it went to:
+// whoever it was forwarded to, our own office among them, knows its Message-ID.
+// Anything else of that kind is shown and not noted.
 func (d *Desk) Receipts(ctx context.Context, p ReceiptParams) (ReceiptResult, error) {
 	var res ReceiptResult
 	who, err := d.ActingOr(ctx, agenda.RoleOperator, agenda.RoleSandiman)
@@ -97,7 +101,7 @@ func (d *Desk) Receipts(ctx context.Context, p ReceiptParams) (ReceiptResult, er
 				}
 				ours = true
 				r.Source = path
-				if !p.DryRun {
+				if !p.DryRun && !r.Strange {
 					if err := d.note(ctx, who, &r, message); err != nil {
 						return err
 					}
@@ -213,7 +217,7 @@ func (m *matcher) byNumber(ctx context.Context, r agenda.Receipt, n mail.Notice)
 			continue
 		}
 		for _, c := range e.Copies {
-			if strings.EqualFold(c.Address, n.Recipient) {
+			if c.Address != "" && strings.EqualFold(c.Address, n.Recipient) {
 				at, to = e, c
 				found++
 			}
@@ -250,7 +254,10 @@ func (m *matcher) noted(ctx context.Context, r agenda.Receipt, e agenda.Entry, c
 	if r.At.After(m.d.Now().Add(time.Hour)) || r.At.Before(c.SettledAt.Add(-time.Hour)) {
 		r.At = time.Time{}
 	}
-	n := NotedReceipt{Receipt: r, Entry: e.Name, Number: e.Number, Handle: c.Handle, State: c.State}
+	n := NotedReceipt{
+		Receipt: r, Entry: e.Name, Number: e.Number, Handle: c.Handle, State: c.State,
+		Strange: r.Arrived() && !strings.EqualFold(r.Address, c.Address),
+	}
 	if c.Correspondent != 0 {
 		if _, ok := m.units[c.Correspondent]; !ok {
 			corr, err := m.d.Book.CorrespondentByID(ctx, c.Correspondent)

@@ -139,6 +139,65 @@ func TestNoticeProvesDoubt(t *testing.T) {
 	}
 }
 
+// A Message-ID is known to everybody whom a message was forwarded to. That it
+// arrived is believed only of the address that it went to; that it did not, of
+// anybody: a warning too many harms nobody.
+func TestArrivalIsOfTheAddressee(t *testing.T) {
+	t.Parallel()
+	mdn := func(c agenda.Copy, reader, what string) []byte {
+		return fmt.Appendf(nil, `From: %s
+Content-Type: multipart/report; report-type=disposition-notification; boundary=b
+
+--b
+Content-Type: message/disposition-notification
+
+Final-Recipient: rfc822; %s
+Original-Message-ID: <%s>
+Disposition: manual-action/MDN-sent-manually; %s
+
+--b--
+`, reader, reader, c.MessageID, what)
+	}
+	other := func(c agenda.Copy, action string) []byte {
+		c.Address = "orang@lain.test"
+		return dsn(c, action, "2.0.0")
+	}
+	cases := map[string]struct {
+		notice  func(agenda.Copy) []byte
+		strange bool
+		noted   int
+	}{
+		"answer":               {func(c agenda.Copy) []byte { return answer(c.Address, "Re", "DITERIMA", c.MessageID) }, false, 1},
+		"answer_in_capitals":   {func(c agenda.Copy) []byte { return answer(strings.ToUpper(c.Address), "Re", "DITERIMA", c.MessageID) }, false, 1},
+		"answer_of_a_stranger": {func(c agenda.Copy) []byte { return answer("orang@lain.test", "Re", "DITERIMA", c.MessageID) }, true, 0},
+		"answer_of_ourselves": {func(c agenda.Copy) []byte {
+			return answer("persandian@contoh.sanapati.test", "Re", "DITERIMA", c.MessageID)
+		}, true, 0},
+		"answer_of_nobody":      {func(c agenda.Copy) []byte { return answer("", "Re", "DITERIMA", c.MessageID) }, true, 0},
+		"read":                  {func(c agenda.Copy) []byte { return mdn(c, c.Address, "displayed") }, false, 1},
+		"read_by_a_stranger":    {func(c agenda.Copy) []byte { return mdn(c, "orang@lain.test", "displayed") }, true, 0},
+		"deleted_by_a_stranger": {func(c agenda.Copy) []byte { return mdn(c, "orang@lain.test", "deleted") }, false, 1},
+		"delivered_elsewhere":   {func(c agenda.Copy) []byte { return other(c, "delivered") }, true, 0},
+		"failed_elsewhere":      {func(c agenda.Copy) []byte { return other(c, "failed") }, false, 1},
+	}
+	f := newOffice(t, loopback.Options{})
+	n := f.attached(1, "jateng")[0]
+	f.send(n)
+	e := f.entry(n)
+	for name, c := range cases {
+		before, err := f.Book.Receipts(t.Context(), e.ID)
+		f.check(err)
+		res, err := f.Receipts(t.Context(), ReceiptParams{Sources: []string{f.file(name+".eml", c.notice(e.Copies[0]))}})
+		f.check(err)
+		after, err := f.Book.Receipts(t.Context(), e.ID)
+		f.check(err)
+		if len(res.Receipts) != 1 || res.Receipts[0].Strange != c.strange || len(after)-len(before) != c.noted {
+			t.Errorf("%s: %+v, %d noted, want %d", name, res.Receipts, len(after)-len(before), c.noted)
+		}
+	}
+	f.audited()
+}
+
 func TestNumberAsAWord(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
