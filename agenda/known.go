@@ -10,31 +10,36 @@ import (
 //
 // What it keeps is true of the log at every size from from to to. A snapshot of
 // another size, as after a write of another process, is read anew; an own
-// transaction that changed nobody moves the end along.
+// transaction that changed nobody moves the end along. A rebuild, whoever made
+// it, drops tables: a snapshot with another schema is read anew too.
 type known struct {
 	mu       sync.Mutex
+	schema   int64 // as SQLite counts them, never less than before
 	from, to int64
 	values   map[any]any
 }
 
-func (k *known) get(size int64, key any) (any, bool) {
+// edition is a snapshot as far as what is said of people depends on it.
+type edition struct{ schema, size int64 }
+
+func (k *known) get(at edition, key any) (any, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if size < k.from || size > k.to {
+	if at.schema != k.schema || at.size < k.from || at.size > k.to {
 		return nil, false
 	}
 	v, ok := k.values[key]
 	return v, ok
 }
 
-func (k *known) put(size int64, key, value any) {
+func (k *known) put(at edition, key, value any) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if size < k.from {
+	if at.schema < k.schema || at.size < k.from {
 		return
 	}
-	if size > k.to || k.values == nil {
-		k.from, k.to, k.values = size, size, map[any]any{}
+	if at.schema > k.schema || at.size > k.to || k.values == nil {
+		k.schema, k.from, k.to, k.values = at.schema, at.size, at.size, map[any]any{}
 	}
 	k.values[key] = value
 }
@@ -49,7 +54,7 @@ func (k *known) advance(before, after int64) {
 	}
 }
 
-// forget is for who writes the index without the log.
+// forget lets go of everything.
 func (k *known) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -62,17 +67,18 @@ func (k *known) forget() {
 func recall[T any](ctx context.Context, b *Book, key any, read func(q querier) (T, error)) (T, error) {
 	var out T
 	err := b.view(ctx, func(q querier) error {
-		var size int64
-		if err := q.QueryRowContext(ctx, "SELECT coalesce(max(seq), -1) + 1 FROM event").Scan(&size); err != nil {
+		var at edition
+		err := q.QueryRowContext(ctx, "SELECT schema_version, (SELECT coalesce(max(seq), -1) + 1 FROM event) FROM pragma_schema_version").
+			Scan(&at.schema, &at.size)
+		if err != nil {
 			return storage(err)
 		}
-		if v, ok := b.known.get(size, key); ok {
+		if v, ok := b.known.get(at, key); ok {
 			out = v.(T)
 			return nil
 		}
-		var err error
 		if out, err = read(q); err == nil {
-			b.known.put(size, key, out)
+			b.known.put(at, key, out)
 		}
 		return err
 	})

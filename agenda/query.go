@@ -1067,7 +1067,9 @@ func (b *Book) AttachedTo(ctx context.Context, h Hash) ([]Name, error) {
 			return storage(err)
 		}
 		for _, id := range ids {
-			e, err := b.EntryByID(ctx, id)
+			// In this snapshot: to ask for another one while holding one may
+			// wait for ever.
+			e, err := wholeEntry(ctx, q, id)
 			if err != nil {
 				return err
 			}
