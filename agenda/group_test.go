@@ -1,9 +1,12 @@
 package agenda
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Transactions that share a commit stand each for itself: one that is refused
@@ -107,4 +110,86 @@ func TestUnclaimGivesTheAttemptBack(t *testing.T) {
 	if c := b.entry(e.ID).Copies[0]; c.State != CopyAccepted {
 		t.Errorf("a settled copy became %s", c.State)
 	}
+}
+
+// Patient and hasty writers of two processes, some of which give up: everybody
+// comes to an end, what was told as written is written, and what a writer
+// submitted later stands behind what it submitted before.
+func TestPatientWritersInACrowd(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	ctx := t.Context()
+	const couriers, rounds = 12, 25
+	said := func(word string) func(u *update) error {
+		return func(u *update) error {
+			_, err := u.append(newEvent("desk.clock-accepted").set("reason", word))
+			return err
+		}
+	}
+	var mu sync.Mutex
+	written := map[string]bool{}
+	note := func(word string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		written[word] = err == nil
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var group sync.WaitGroup
+		for c := range couriers {
+			book := b.Book
+			if c%4 == 0 {
+				book = b.second()
+			}
+			group.Go(func() {
+				for i := range rounds {
+					name := fmt.Sprintf("%02d %02d", c, i)
+					fate := book.submitPatient(ctx, clerk, said(name+" fate"))
+					arm, cancel := context.WithCancel(ctx)
+					if (c+i)%5 == 0 {
+						cancel()
+					}
+					if (c+i)%3 == 0 { // nobody comes behind: the fate hurries itself
+						note(name+" fate", fate())
+						note(name+" arm", book.update(arm, clerk, said(name+" arm")))
+					} else {
+						note(name+" arm", book.update(arm, clerk, said(name+" arm")))
+						note(name+" fate", fate())
+					}
+					cancel()
+				}
+			})
+		}
+		group.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("a writer waits for ever")
+	}
+	place := map[string]int64{}
+	b.must(readEvents(ctx, b.readers, "ORDER BY e.seq", nil, func(e *event) error {
+		if e.typ.name == "desk.clock-accepted" {
+			if _, twice := place[e.get("reason")]; twice {
+				t.Errorf("%q stands twice", e.get("reason"))
+			}
+			place[e.get("reason")] = e.seq
+		}
+		return nil
+	}))
+	for word, ok := range written {
+		if _, there := place[word]; there != ok {
+			t.Errorf("%q was told as written: %v, is there: %v", word, ok, there)
+		}
+	}
+	for c := range couriers {
+		for i := range rounds {
+			name := fmt.Sprintf("%02d %02d", c, i)
+			if (c+i)%5 != 0 && place[name+" arm"] <= place[name+" fate"] || place[name+" fate"] == 0 {
+				t.Errorf("%s: fate at %d, armed at %d", name, place[name+" fate"], place[name+" arm"])
+			}
+		}
+	}
+	b.clean()
 }
