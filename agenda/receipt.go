@@ -215,19 +215,24 @@ func (b *Book) Unconfirmed(ctx context.Context, after, before time.Time) ([]Outs
 func (b *Book) ids(ctx context.Context, query string, args ...any) ([]int64, error) {
 	var out []int64
 	err := b.view(ctx, func(q querier) error {
-		rows, err := q.QueryContext(ctx, query, args...)
-		if err != nil {
-			return storage(err)
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var id int64
-			if err := rows.Scan(&id); err != nil {
-				return storage(err)
-			}
-			out = append(out, id)
-		}
-		return storage(rows.Err())
+		return eachID(ctx, q, func(id int64) { out = append(out, id) }, query, args...)
 	})
 	return out, err
+}
+
+// eachID calls take with the only column of every row of a query.
+func eachID(ctx context.Context, q querier, take func(id int64), query string, args ...any) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return storage(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return storage(err)
+		}
+		take(id)
+	}
+	return storage(rows.Err())
 }

@@ -127,7 +127,7 @@ func (b *Book) candidates(ctx context.Context, words []string) ([]int64, error) 
 			{"SELECT rowid FROM search WHERE search MATCH $1", strings.Join(quoted, " ")},
 			{"SELECT DISTINCT entry FROM event WHERE seq >= $1 AND entry IS NOT NULL", mark},
 		} {
-			if err := collect(ctx, q, query.sql, query.arg, seen); err != nil {
+			if err := eachID(ctx, q, func(id int64) { seen[id] = true }, query.sql, query.arg); err != nil {
 				return err
 			}
 		}
@@ -139,22 +139,6 @@ func (b *Book) candidates(ctx context.Context, words []string) ([]int64, error) 
 	}
 	sort.Slice(ids, func(i, j int) bool { return ids[i] > ids[j] })
 	return ids, err
-}
-
-func collect(ctx context.Context, q querier, query string, arg any, into map[int64]bool) error {
-	rows, err := q.QueryContext(ctx, query, arg)
-	if err != nil {
-		return storage(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return storage(err)
-		}
-		into[id] = true
-	}
-	return storage(rows.Err())
 }
 
 // watermark is the first event that the search index does not know.
@@ -205,8 +189,8 @@ func (b *Book) fold(ctx context.Context) {
 
 func foldRange(ctx context.Context, conn *sql.Conn, from, end int64) error {
 	touched := map[int64]bool{}
-	err := collect(ctx, conn, "SELECT DISTINCT entry FROM event WHERE seq >= $1 AND seq < "+strconv.FormatInt(end, 10)+
-		" AND entry IS NOT NULL", from, touched)
+	err := eachID(ctx, conn, func(id int64) { touched[id] = true },
+		"SELECT DISTINCT entry FROM event WHERE seq >= $1 AND seq < $2 AND entry IS NOT NULL", from, end)
 	if err != nil {
 		return err
 	}

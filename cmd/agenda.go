@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -266,7 +267,7 @@ func (f letterForm) like(ctx context.Context, l *agenda.Letter) (agenda.Entry, e
 		if !slices.ContainsFunc(e.Copies, desk.Reached) {
 			return e, usageError("usage.retracts", "entry", n)
 		}
-		l.Refers, l.Retracts = n.Long(), orDefault(flag(f.c, "reason"), desk.WrongAddress)
+		l.Refers, l.Retracts = n.Long(), cmp.Or(flag(f.c, "reason"), desk.WrongAddress)
 		l.Note = f.a.cat.Text("retracts.note", "entry", n)
 	}
 	l.Applicant, l.Origin, l.Class, l.Urgency = was.Applicant, was.Origin, was.Class, was.Urgency

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	stdflag "flag"
 	"fmt"
@@ -205,7 +206,7 @@ func (r *rig) copies(name string) string {
 	r.entries(func(e agenda.Entry) {
 		if e.Name.String() == name {
 			for _, c := range e.Copies {
-				s = append(s, orDefault(string(c.State), string(e.State)))
+				s = append(s, cmp.Or(string(c.State), string(e.State)))
 			}
 		}
 	})

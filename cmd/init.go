@@ -12,6 +12,7 @@ import (
 	"sandi/cmd/internal/desk"
 	"sandi/cmd/internal/signedtext"
 	"sandi/cmd/internal/vault"
+	"sandi/crypto"
 )
 
 // deskMade is the result of init.
@@ -132,7 +133,7 @@ func (a *app) initGateway(c *cobra.Command) (config.Gateway, error) {
 // fingerprintLines are the groups of a fingerprint as people read them aloud, five to a half line and ten to a line.
 func fingerprintLines(fingerprint string) []string {
 	var lines []string
-	groups := groupsOf(fingerprint)
+	groups := crypto.Fingerprint(fingerprint).Groups()
 	for len(groups) > 0 {
 		n := min(10, len(groups))
 		half := min(5, n)
@@ -144,18 +145,6 @@ func fingerprintLines(fingerprint string) []string {
 		groups = groups[n:]
 	}
 	return lines
-}
-
-func groupsOf(fingerprint string) []string {
-	var groups []string
-	s := strings.ToUpper(fingerprint)
-	for len(s) > 4 {
-		groups, s = append(groups, s[:4]), s[4:]
-	}
-	if s != "" {
-		groups = append(groups, s)
-	}
-	return groups
 }
 
 // printed opens the file that a sheet goes to.

@@ -13,6 +13,7 @@ import (
 	"sandi/cmd/internal/desk"
 	"sandi/cmd/internal/render"
 	"sandi/cmd/internal/signedtext"
+	"sandi/crypto"
 )
 
 type officerView struct {
@@ -209,7 +210,7 @@ func (a *app) officerList() *cobra.Command {
 
 // keyTail is the end of a fingerprint in groups, "-" without a key.
 func keyTail(fingerprint string) string {
-	groups := groupsOf(fingerprint)
+	groups := crypto.Fingerprint(fingerprint).Groups()
 	if len(groups) < 4 {
 		return "-"
 	}

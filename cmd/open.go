@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -168,7 +169,7 @@ func (a *app) showReceived(w io.Writer, res desk.Received, written bool) {
 	a.showFacts(w, res)
 	for _, u := range unknownOnce(res.Unknown) {
 		fmt.Fprintln(w, a.cat.Text("open.unknown", "role", a.cat.Role(string(u.Role))))
-		for _, line := range groupLines(u.Fingerprint) {
+		for _, line := range fingerprintLines(u.Fingerprint) {
 			fmt.Fprintln(w, "  "+line)
 		}
 		fmt.Fprintln(w, a.cat.Text("open.pin", "role", u.Role))
@@ -245,17 +246,6 @@ func unknownOnce(list []desk.Unknown) []desk.Unknown {
 	return out
 }
 
-// groupLines are the groups of a fingerprint, at most ten a line.
-func groupLines(fingerprint string) []string {
-	groups := crypto.Fingerprint(fingerprint).Groups()
-	var lines []string
-	for len(groups) > 10 {
-		lines = append(lines, strings.Join(groups[:10], " "))
-		groups = groups[10:]
-	}
-	return append(lines, strings.Join(groups, " "))
-}
-
 type verdictJSON struct {
 	Schema         string        `json:"schema"` // sandi.verdict/1
 	Kriptogram     string        `json:"kriptogram"`
@@ -288,7 +278,7 @@ type unknownJSON struct {
 }
 
 func verdictOf(res desk.Received) verdictJSON {
-	word := func(v crypto.Verdict) string { return orDefault(string(v), string(crypto.VerdictUnchecked)) }
+	word := func(v crypto.Verdict) string { return cmp.Or(string(v), string(crypto.VerdictUnchecked)) }
 	out := verdictJSON{
 		Schema: "sandi.verdict/1", Kriptogram: word(res.Kriptogram), Sending: word(res.Sending), Content: word(res.Content),
 		Why: []string{}, Letter: res.Letter, Sender: render.Text(res.Sender), Classification: render.Text(string(res.Class)),

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -86,7 +87,7 @@ func (a *app) showMail(p desk.MailPlan) {
 	}
 	table := render.Table{Fixed: []int{0, 2}}
 	for _, r := range p.New {
-		table.Add(r.Name.String(), orDefault(r.Applicant, a.cat.Role(desk.ToHead)), r.Address, ranges(r.Entries, a.thisYear()))
+		table.Add(r.Name.String(), cmp.Or(r.Applicant, a.cat.Role(desk.ToHead)), r.Address, ranges(r.Entries, a.thisYear()))
 	}
 	_, _ = table.WriteTo(a.talk)
 }

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -113,7 +114,7 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	}
 	mended := map[agenda.Name]bool{}
 	if len(names) > 0 && !a.flags.dryRun && !f.due {
-		refs, err := d.ReaddressChanged(ctx, names, orDefault(flag(c, "reason"), a.cat.Text("send.address_mended")), a.secrets())
+		refs, err := d.ReaddressChanged(ctx, names, cmp.Or(flag(c, "reason"), a.cat.Text("send.address_mended")), a.secrets())
 		if err != nil {
 			return err
 		}
@@ -273,19 +274,12 @@ func (a *app) tellOne(x desk.Delivery) {
 		if strings.HasPrefix(rest, "5.1.") {
 			id = "send.rejected_one"
 		}
-		a.warn(id, "name", x.Handle, "code", orDefault(code, x.Code), "entry", a.entryName(x.Entry))
+		a.warn(id, "name", x.Handle, "code", cmp.Or(code, x.Code), "entry", a.entryName(x.Entry))
 	}
 }
 
 // errDeclined stops a sending that the clerk did not want.
 var errDeclined = usageError("send.declined")
-
-func orDefault(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}
 
 // confirmPlan shows what will leave with the numbers that will be given, and asks: always for kriptograms, for letters when there
 // is more than one, never for what only goes on.
@@ -402,7 +396,7 @@ func (a *app) tellDelivery(x desk.Delivery, width int, again bool) {
 	if again {
 		fate += " " + a.cat.Text("send.again")
 	}
-	unit := render.Safe(orDefault(x.Unit, x.Handle))
+	unit := render.Safe(cmp.Or(x.Unit, x.Handle))
 	room := min(width, render.Width-render.Columns(name)-render.Columns(fate)-5)
 	unit = shortened(unit, max(room, 16))
 	fmt.Fprintf(a.out, " %s  %s%s  %s\n", name, unit, strings.Repeat(" ", max(0, room-render.Columns(unit))), fate)
@@ -420,7 +414,7 @@ func (a *app) fate(x desk.Delivery) string {
 		}
 		return a.cat.Text("send.doubt", "time", a.cat.Clock(x.At))
 	case agenda.CopyDeferred:
-		return a.cat.Text("send.deferred", "time", a.cat.Clock(x.NextAt), "reply", orDefault(x.Reply, x.Code))
+		return a.cat.Text("send.deferred", "time", a.cat.Clock(x.NextAt), "reply", cmp.Or(x.Reply, x.Code))
 	}
 	return a.cat.CopyState(string(x.State))
 }
@@ -437,7 +431,7 @@ func (a *app) refusal(x desk.Delivery) string {
 			}
 		}
 	}
-	return orDefault(x.Reply, x.Code)
+	return cmp.Or(x.Reply, x.Code)
 }
 
 // sendStatuses is an exit status for every copy that the command was about: what --due and --all leave alone for a person was

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -266,9 +267,9 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 		}
 		words := a.receiptWords(r.Receipt, at)
 		if r.Strange {
-			words = a.cat.Text("send.receipt_strange", "how", a.cat.Text("send.receipt_kind."+string(r.Kind)), "address", render.Safe(orDefault(r.Address, "-")))
+			words = a.cat.Text("send.receipt_strange", "how", a.cat.Text("send.receipt_kind."+string(r.Kind)), "address", render.Safe(cmp.Or(r.Address, "-")))
 		}
-		fmt.Fprintf(a.out, " %-5s %s  %s\n", r.Entry, render.Safe(orDefault(r.Unit, r.Handle)), words)
+		fmt.Fprintf(a.out, " %-5s %s  %s\n", r.Entry, render.Safe(cmp.Or(r.Unit, r.Handle)), words)
 		if r.Resolved {
 			a.print("send.receipt_resolved", "entry", r.Entry, "copy", r.Ref.Copy)
 		}
@@ -319,7 +320,7 @@ func (a *app) receiptWords(r agenda.Receipt, at time.Time) string {
 	case r.Arrived():
 		id = "send.receipt_arrived"
 	}
-	return a.cat.Text(id, "time", a.cat.DateTime(at), "how", a.cat.Text("send.receipt_kind."+string(r.Kind)), "status", orDefault(r.Status, r.Action))
+	return a.cat.Text(id, "time", a.cat.DateTime(at), "how", a.cat.Text("send.receipt_kind."+string(r.Kind)), "status", cmp.Or(r.Status, r.Action))
 }
 
 type unconfirmedJSON struct {

@@ -77,33 +77,14 @@ type mailboxReader struct {
 }
 
 func openMailbox(ctx context.Context, g *Gateway) (*mailboxReader, error) {
-	host, port, err := net.SplitHostPort(g.Address)
-	if err != nil || host == "" || port == "" {
-		return nil, fault(CodeConnect, StageConnect, "server address not host:port")
-	}
-	switch g.TLS {
-	case TLSImplicit, TLSStartTLS:
-	case TLSNone:
-		if !loopbackHost(host) {
-			return nil, fault(CodeTLS, StageConnect, "no TLS to a host that is not this machine")
-		}
-	default:
-		return nil, fault(CodeTLS, StageConnect, "TLS mode not known")
+	host, err := g.host()
+	if err != nil {
+		return nil, err
 	}
 	r := &mailboxReader{timeouts: g.Timeouts.withDefaults(), stage: StageConnect}
-	dial := g.Dial
-	if dial == nil {
-		dial = (&net.Dialer{}).DialContext
-	}
-	dctx, cancel := context.WithTimeout(ctx, r.timeouts.Connect)
-	defer cancel()
-	raw, err := dial(dctx, "tcp", g.Address)
+	raw, err := g.dial(ctx, r.timeouts.Connect)
 	if err != nil {
-		return nil, lost(StageConnect, err)
-	}
-	if g.TLS == TLSNone && !loopbackPeer(raw) {
-		raw.Close()
-		return nil, fault(CodeTLS, StageConnect, "no TLS to a host that is not this machine")
+		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	err = r.open(ctx, g, raw, host)

@@ -123,18 +123,9 @@ type Session struct {
 // Nothing was submitted in any of these cases. Cancelling ctx ends Connect, not
 // the session.
 func Connect(ctx context.Context, g Gateway) (*Session, error) {
-	host, port, err := net.SplitHostPort(g.Address)
-	if err != nil || host == "" || port == "" {
-		return nil, fault(CodeConnect, StageConnect, "gateway address not host:port")
-	}
-	switch g.TLS {
-	case TLSImplicit, TLSStartTLS:
-	case TLSNone:
-		if !loopbackHost(host) {
-			return nil, fault(CodeTLS, StageConnect, "no TLS to a host that is not this machine")
-		}
-	default:
-		return nil, fault(CodeTLS, StageConnect, "TLS mode not known")
+	host, err := g.host()
+	if err != nil {
+		return nil, err
 	}
 	if g.EHLO != "" && !validDomain(g.EHLO) && !addressLiteral(g.EHLO) {
 		return nil, fault(CodeAddress, StageEHLO, "greeting name not a domain name")
@@ -164,20 +155,53 @@ func Connect(ctx context.Context, g Gateway) (*Session, error) {
 	return s, nil
 }
 
-func (s *Session) dial(ctx context.Context, g *Gateway) error {
+// host is the name that the certificate must bear. An address that names no
+// port and a mode that would show the password to the network are refused.
+func (g *Gateway) host() (string, error) {
+	host, port, err := net.SplitHostPort(g.Address)
+	if err != nil || host == "" || port == "" {
+		return "", fault(CodeConnect, StageConnect, "server address not host:port")
+	}
+	switch g.TLS {
+	case TLSImplicit, TLSStartTLS:
+	case TLSNone:
+		if !loopbackHost(host) {
+			return "", errBare()
+		}
+	default:
+		return "", fault(CodeTLS, StageConnect, "TLS mode not known")
+	}
+	return host, nil
+}
+
+// dial opens the connection, without TLS to this machine only, whatever its
+// name resolved to.
+func (g *Gateway) dial(ctx context.Context, timeout time.Duration) (net.Conn, error) {
 	dial := g.Dial
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
-	dctx, cancel := context.WithTimeout(ctx, s.timeouts.Connect)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := dial(dctx, "tcp", g.Address)
+	conn, err := dial(ctx, "tcp", g.Address)
 	if err != nil {
-		return lost(StageConnect, err)
+		return nil, lost(StageConnect, err)
 	}
 	if g.TLS == TLSNone && !loopbackPeer(conn) {
 		conn.Close()
-		return fault(CodeTLS, StageConnect, "no TLS to a host that is not this machine")
+		return nil, errBare()
+	}
+	return conn, nil
+}
+
+func errBare() error {
+	return fault(CodeTLS, StageConnect, "no TLS to a host that is not this machine")
+}
+
+func (s *Session) dial(ctx context.Context, g *Gateway) error {
+	conn, err := g.dial(ctx, s.timeouts.Connect)
+	if err != nil {
+		return err
 	}
 	s.raw = conn
 	s.peer.Address = conn.RemoteAddr().String()

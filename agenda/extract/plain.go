@@ -282,19 +282,7 @@ func PlainText(w io.Writer, p PlainSheet) error {
 			t.indented("  ", joined(": ", b.Label, b.Note))
 		}
 	}
-	for _, b := range p.Signatures {
-		t.line("")
-		for _, text := range []string{b.Heading, b.Title, b.Name, b.Rank, prefixed("NIP ", b.NIP)} {
-			if text != "" {
-				t.indented("", text)
-			}
-		}
-	}
-	if !p.PrintedAt.IsZero() {
-		t.line("")
-		t.line("Dicetak " + DateTime(p.PrintedAt))
-	}
-	return t.w.Flush()
+	return t.end(p.PrintedAt, p.Signatures...)
 }
 
 // textWidths shares the columns of a text line as the paper shares its width.

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"cmp"
 	"encoding/base32"
 	"fmt"
 	"io"
@@ -48,12 +49,7 @@ func (s *sheet) title(text string, size float64) {
 const dots = "................................"
 
 // orDots leaves room to write by hand where nothing is known.
-func orDots(s string) string {
-	if s == "" {
-		return dots
-	}
-	return s
-}
+func orDots(s string) string { return cmp.Or(s, dots) }
 
 // joined puts the parts that are not empty side by side.
 func joined(sep string, parts ...string) string {

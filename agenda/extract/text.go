@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -97,6 +98,26 @@ func (c Cell) plain() string {
 	return text
 }
 
+// end writes who signs, below each other, and the time of printing.
+func (t textWriter) end(printed time.Time, blocks ...Signature) error {
+	for _, b := range blocks {
+		if b == (Signature{}) {
+			continue
+		}
+		t.line("")
+		for _, text := range []string{b.Heading, b.Title, b.Name, b.Rank, prefixed("NIP ", b.NIP)} {
+			if text != "" {
+				t.indented("", text)
+			}
+		}
+	}
+	if !printed.IsZero() {
+		t.line("")
+		t.line("Dicetak " + DateTime(printed))
+	}
+	return t.w.Flush()
+}
+
 // BookText writes a book as text: the columns of an entry one below the other,
 // its addressees as a list.
 func BookText(w io.Writer, s BookSheet) error {
@@ -157,22 +178,7 @@ func BookText(w io.Writer, s BookSheet) error {
 	if s.Legend != "" {
 		t.indented("", s.Legend)
 	}
-	for _, b := range []Signature{s.Left, s.Right} {
-		if b == (Signature{}) {
-			continue
-		}
-		t.line("")
-		for _, text := range []string{b.Heading, b.Title, b.Name, b.Rank, prefixed("NIP ", b.NIP)} {
-			if text != "" {
-				t.indented("", text)
-			}
-		}
-	}
-	if !s.PrintedAt.IsZero() {
-		t.line("")
-		t.line("Dicetak " + DateTime(s.PrintedAt))
-	}
-	return t.w.Flush()
+	return t.end(s.PrintedAt, s.Left, s.Right)
 }
 
 // BookCSV writes a book for a spreadsheet: UTF-8 with a byte order mark,

@@ -3,6 +3,7 @@ package desk
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -448,7 +449,7 @@ func Restore(ctx context.Context, p RestoreParams, o Options) (Restored, error) 
 		return res, err
 	}
 	o.As, o.ReadOnly = "", false
-	o.AcceptClock = orElse(p.Reason, "pemulihan")
+	o.AcceptClock = cmp.Or(p.Reason, "pemulihan")
 	d, err := assembleAt(ctx, build, o)
 	if err != nil {
 		return res, err

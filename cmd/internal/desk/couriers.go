@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
@@ -335,7 +336,7 @@ func (s *sending) record(keep context.Context, p parcel, peer mail.Peer, out mai
 	f.Reply, f.QueueID = out.Reply.String(), out.QueueID
 	if out.State == mail.OutcomeDeferred {
 		f.State, f.NextAt = agenda.CopyDeferred, s.d.Now().Add(retryDelay(p.Attempt))
-		return f, func() error { return s.d.Book.Defer(keep, p.CopyRef, f.NextAt, orElse(f.Reply, f.Code)) }
+		return f, func() error { return s.d.Book.Defer(keep, p.CopyRef, f.NextAt, cmp.Or(f.Reply, f.Code)) }
 	}
 	f.State = agenda.CopyState(out.State)
 	return f, s.d.Book.Conclude(keep, s.d.Nobody(), p.CopyRef, agenda.Settlement{

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -373,10 +374,10 @@ func (d *Desk) ServiceSheet(b agenda.BookName) extract.PlainSheet {
 			{"Dasar hukum", numbered(s.LegalBasis)},
 			{"Persyaratan", numbered(s.Requirements)},
 			{"Prosedur", numbered(s.Procedure)},
-			{"Waktu pelayanan", d.hoursWords() + "\nWaktu penyelesaian: " + orElse(s.Completion, "-")},
+			{"Waktu pelayanan", d.hoursWords() + "\nWaktu penyelesaian: " + cmp.Or(s.Completion, "-")},
 			{"Biaya pelayanan", s.Fee},
 			{"Produk pelayanan", s.Product},
-			{"Pengelolaan pengaduan", "a. Pengaduan tidak langsung\n" + orElse(indirect, "..............................") + "\nb. Pengaduan langsung\n" + orElse(numbered(c.Steps), c.Direct)},
+			{"Pengelolaan pengaduan", "a. Pengaduan tidak langsung\n" + cmp.Or(indirect, "..............................") + "\nb. Pengaduan langsung\n" + cmp.Or(numbered(c.Steps), c.Direct)},
 			{"Sarana dan prasarana", numbered(s.Facilities)},
 			{"Kompetensi pelaksana", numbered(s.Competence)},
 			{"Pengawasan internal", p.Title(s.Supervisor)},
@@ -390,7 +391,7 @@ func (d *Desk) ServiceSheet(b agenda.BookName) extract.PlainSheet {
 			Columns: []extract.Column{{Head: "No.", Width: 10, Align: "C"}, {Head: "Komponen", Width: 42}, {Head: "Uraian", Width: 108}},
 		}
 		for i, r := range rows {
-			section.Rows = append(section.Rows, []string{itoa(i + 1), r[0], orElse(r[1], "-")})
+			section.Rows = append(section.Rows, []string{itoa(i + 1), r[0], cmp.Or(r[1], "-")})
 		}
 		sheet.Sections = append(sheet.Sections, section)
 	}

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -179,7 +180,7 @@ func (d *Desk) lateSection(s Summary, all bool) extract.Section {
 			done = extract.ShortDateTime(*x.Sent)
 		}
 		c.Rows = append(c.Rows, []string{
-			x.Entry, extract.ShortDateTime(x.Received), extract.ShortDateTime(x.Due), done, clockTime(x.Late), orElse(x.Cause, "belum dicatat"),
+			x.Entry, extract.ShortDateTime(x.Received), extract.ShortDateTime(x.Due), done, clockTime(x.Late), cmp.Or(x.Cause, "belum dicatat"),
 		})
 	}
 	return c

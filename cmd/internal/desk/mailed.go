@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -250,7 +251,7 @@ func (d *Desk) mailOnce(ctx context.Context, reports []MailedReport, sender agen
 }
 
 func (d *Desk) mailing(r MailedReport, key *crypto.Key, at time.Time) (agenda.Mailing, error) {
-	reader := orElse(r.Applicant, d.Config.Profile.Title(ToHead))
+	reader := cmp.Or(r.Applicant, d.Config.Profile.Title(ToHead))
 	m, err := d.envelope(r.Address, at)
 	if err != nil {
 		return agenda.Mailing{}, err

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func (d *Desk) AddOfficer(ctx context.Context, p OfficerParams) (agenda.Officer,
 			head = true
 		}
 		if g.Title == "" {
-			p.Roles[i].Title = orElse(o.Title, d.Config.Profile.Title(string(g.Role)))
+			p.Roles[i].Title = cmp.Or(o.Title, d.Config.Profile.Title(string(g.Role)))
 		}
 	}
 	if p.NewKey && head && (p.KeyOut == "" || inside(p.KeyOut, d.Dir)) {
@@ -131,7 +132,7 @@ func (d *Desk) newKey(ctx context.Context, o agenda.Officer, p OfficerParams) ([
 	// The title, not the person, is the user id: personal names do not leave
 	// the office with every signature.
 	secret, err := crypto.GenerateKey(crypto.GenerateParams{
-		Name: orElse(p.Roles[0].Title, o.Handle) + ", " + d.Config.Office.Name, Email: d.Config.Gateway.From,
+		Name: cmp.Or(p.Roles[0].Title, o.Handle) + ", " + d.Config.Office.Name, Email: d.Config.Gateway.From,
 		Passphrase: pass, Now: d.Now(), Lifetime: officerLife, Cost: d.opts.Cost,
 	})
 	if err != nil {
@@ -387,7 +388,7 @@ func (d *Desk) EditCorrespondent(ctx context.Context, p CorrespondentParams, rea
 		return c, KeyReport{}, err
 	}
 	was := c
-	c.Unit, c.Address = orElse(p.Unit, c.Unit), orElse(p.Address, c.Address)
+	c.Unit, c.Address = cmp.Or(p.Unit, c.Unit), cmp.Or(p.Address, c.Address)
 	rep, err := d.fillCorrespondent(ctx, &c, p)
 	if err != nil {
 		return c, rep, err
@@ -556,13 +557,6 @@ func (d *Desk) ConfirmCorrespondent(ctx context.Context, handle, typed, by, chan
 	return err
 }
 
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}
-
 // GiveRole gives an officer a role with the title of the profile where none
 // is said.
 func (d *Desk) GiveRole(ctx context.Context, handle string, g agenda.RoleGrant) error {
@@ -570,7 +564,7 @@ func (d *Desk) GiveRole(ctx context.Context, handle string, g agenda.RoleGrant) 
 	if err != nil {
 		return err
 	}
-	g.Title = orElse(g.Title, d.Config.Profile.Title(string(g.Role)))
+	g.Title = cmp.Or(g.Title, d.Config.Profile.Title(string(g.Role)))
 	who, err := d.ActingOr(ctx, agenda.RoleSandiman, agenda.RoleOperator)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"os/exec"
 	"runtime"
@@ -33,7 +34,7 @@ func PrintOn(ctx context.Context, printer, title string, sheet []byte) (string, 
 	var said, complaint bytes.Buffer
 	c.Stdout, c.Stderr = &said, &complaint
 	if err := c.Run(); err != nil {
-		return "", &Error{code: CodePrinter, Field: orElse(printer, "lp"), Detail: firstLine(complaint.String()), Err: err}
+		return "", &Error{code: CodePrinter, Field: cmp.Or(printer, "lp"), Detail: firstLine(complaint.String()), Err: err}
 	}
 	return firstLine(said.String()), nil
 }

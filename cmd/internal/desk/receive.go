@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -454,7 +455,7 @@ func (r *receiver) outer(fingerprint string) crypto.Verdict {
 		r.why("sender-unknown")
 		return crypto.VerdictUnchecked
 	}
-	r.res.Sender = orElse(r.res.Sender, p.unit)
+	r.res.Sender = cmp.Or(r.res.Sender, p.unit)
 	m := r.src.parsed
 	if p.cert.Facts(r.now).Revoked {
 		r.why("sender-revoked")
@@ -683,7 +684,7 @@ func (r *receiver) record(ctx context.Context) error {
 	}
 	o := agenda.OpenedRecord{
 		Manifest: signedtext.Sum(r.text), Kriptogram: r.res.Draft.Kriptogram,
-		Sender: orElse(r.res.Sender, r.res.Draft.Office), Verdicts: r.res.Verdicts.String(),
+		Sender: cmp.Or(r.res.Sender, r.res.Draft.Office), Verdicts: r.res.Verdicts.String(),
 	}
 	// The copy is our place in the draft that the head signed: loose parts and
 	// a strange envelope cannot make the same copy look new.

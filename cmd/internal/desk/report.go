@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -325,7 +326,7 @@ func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry, mail
 		}
 		if e.Name.Book == agenda.Surat || d.Config.Profile.ApplicantSeesAddressees && !mailed {
 			for _, c := range e.Copies {
-				nc := extract.NoticeCopy{Destination: c.Handle, Remark: orElse(withdrawn.words(e, c), told(remark(c), receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}))}
+				nc := extract.NoticeCopy{Destination: c.Handle, Remark: cmp.Or(withdrawn.words(e, c), told(remark(c), receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}))}
 				if c.Correspondent != 0 {
 					corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
 					if err != nil {
@@ -350,7 +351,7 @@ func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry, mail
 				item.Remark = fmt.Sprintf("diterima server; dikonfirmasi %d dari %d tujuan", n, len(e.Copies))
 			}
 			for _, c := range e.Copies {
-				item.Remark = orElse(withdrawn.words(e, c), item.Remark)
+				item.Remark = cmp.Or(withdrawn.words(e, c), item.Remark)
 			}
 		}
 		if e.Name.Book == agenda.Kriptogram {

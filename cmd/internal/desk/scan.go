@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -97,7 +98,7 @@ func Scan(ctx context.Context, p ScanParams) ([][]byte, error) {
 	if p.Resolution == 0 {
 		p.Resolution = 300
 	}
-	args := []string{"--format=pnm", "--resolution", itoa(p.Resolution), "--mode", orElse(p.Mode, "Gray")}
+	args := []string{"--format=pnm", "--resolution", itoa(p.Resolution), "--mode", cmp.Or(p.Mode, "Gray")}
 	if p.Device != "" {
 		args = append(args, "--device-name", p.Device)
 	}

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +98,7 @@ func (d *Desk) PrintBook(ctx context.Context, w io.Writer, p BookParams) (BookPr
 		return res, err
 	}
 	record := agenda.PrintRecord{
-		Kind: "book-" + orElse(p.Format, FormatPDF), Filter: sheetFilter(p), Rows: res.Rows, Size: size, Root: root, Pages: res.Codes,
+		Kind: "book-" + cmp.Or(p.Format, FormatPDF), Filter: sheetFilter(p), Rows: res.Rows, Size: size, Root: root, Pages: res.Codes,
 	}
 	if p.Continue && record.Kind == "book-"+FormatPDF {
 		res.Sheet = max(before.Sheet, 0) + res.Pages
@@ -159,7 +160,7 @@ func (d *Desk) bookSheet(ctx context.Context, p BookParams, before agenda.Printe
 		Heads: []string{
 			"KUTIPAN " + prof.Title,
 			fmt.Sprintf("Tahun %d · Buku ke-%d · %s", p.Year, res.Volume, period),
-			"Saringan: " + orElse(p.Saying, "semua agenda") + "; perihal " + masking(p) + "; dicetak " + extract.DateTime(d.Now()),
+			"Saringan: " + cmp.Or(p.Saying, "semua agenda") + "; perihal " + masking(p) + "; dicetak " + extract.DateTime(d.Now()),
 		},
 		Legend: d.legend(p.Book),
 		Words:  countWords(p.Book),

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -172,7 +173,7 @@ func (d *Desk) Sign(ctx context.Context, p SignParams) (agenda.Entry, error) {
 		if rec.Scan, err = d.keepFile(p.Wet, pdfMedia); err != nil {
 			return e, err
 		}
-		rec.Via = orElse(rec.Via, "desk")
+		rec.Via = cmp.Or(rec.Via, "desk")
 	}
 	if rec.Mode == "wet" {
 		rec.Key = ""
