@@ -24,47 +24,17 @@ const (
 	KeyRemark         = "keterangan"
 )
 
-// KriptogramColumns are the columns of the Buku Agenda Kriptogram Keluar as
-// shipped; an office replaces them by its own. Classification and urgency
-// share the column [KeyClassification], on two lines.
-func KriptogramColumns() []Column {
-	return []Column{
-		{Head: "No. Agenda", Width: 11, Key: KeySerial, Align: "C"},
-		{Head: "Tanggal dan Jam Agenda", Width: 21, Key: KeyTime, Align: "C"},
-		{Head: "Asal Surat / Pemohon", Width: 33, Key: KeyOrigin},
-		{Head: "Nomor dan Tanggal Surat", Width: 34, Key: KeyLetter},
-		{Head: "Perihal", Width: 34, Key: KeySubject},
-		{Head: "Klasifi\u00ADkasi / Derajat", Width: 13, Key: KeyClassification, Align: "C"},
-		{Head: "Alamat Tujuan (salinan\u00A0ke-)", Width: 36, Key: KeyDestination},
-		{Head: "Nomor Kriptogram", Width: 26, Key: KeyNumber},
-		{Head: "Tanggal dan Jam Kirim (WIB)", Width: 23, Key: KeySent, Align: "C"},
-		{Head: "Jumlah Hala\u00ADman", Width: 10, Key: KeyPages, Align: "C"},
-		{Head: "Paraf", Width: 13, Key: KeyParaf},
-		{Head: "Keterangan", Width: 26, Key: KeyRemark},
-	}
-}
+// centred are the columns of figures, dates and codes.
+var centred = []string{KeySerial, KeyTime, KeyClassification, KeyUrgency, KeySent, KeyPages}
 
-// SuratColumns are the columns of the Buku Agenda Surat Keluar as shipped.
-func SuratColumns() []Column {
-	return []Column{
-		{Head: "No. Agenda", Width: 12, Key: KeySerial, Align: "C"},
-		{Head: "Tanggal dan Jam Agenda", Width: 22, Key: KeyTime, Align: "C"},
-		{Head: "Asal Surat / Pemohon", Width: 40, Key: KeyOrigin},
-		{Head: "Nomor dan Tanggal Surat", Width: 40, Key: KeyLetter},
-		{Head: "Perihal", Width: 56, Key: KeySubject},
-		{Head: "Derajat", Width: 13, Key: KeyUrgency, Align: "C"},
-		{Head: "Alamat Tujuan", Width: 42, Key: KeyDestination},
-		{Head: "Tanggal dan Jam Kirim (WIB)", Width: 23, Key: KeySent, Align: "C"},
-		{Head: "Paraf", Width: 13, Key: KeyParaf},
-		{Head: "Keterangan", Width: 19, Key: KeyRemark},
+// BookColumn is a column of a book with the alignment that its values want.
+func BookColumn(key, head string, width float64) Column {
+	c := Column{Key: key, Head: head, Width: width}
+	if slices.Contains(centred, key) {
+		c.Align = "C"
 	}
+	return c
 }
-
-// Legends of the codes in the shipped columns.
-const (
-	KriptogramLegend = "Klasifikasi: SR sangat rahasia, R rahasia, T terbatas, B biasa. Derajat: SS sangat segera, Sg segera, B biasa."
-	SuratLegend      = "Derajat: SS sangat segera, Sg segera, B biasa."
-)
 
 // words is the total in words; numbers are named only in a book that has them.
 func (s BookSheet) words(c Count) string {

@@ -36,7 +36,7 @@ func forms() map[string]form {
 	november := func() extract.BookSheet { return kriptogram(rows(novemberRows()...)) }
 	surat := func() extract.BookSheet {
 		s := november()
-		s.Columns, s.Legend, s.Classification, s.Carried = extract.SuratColumns(), extract.SuratLegend, "", extract.Count{Entries: 207}
+		s.Columns, s.Legend, s.Classification, s.Carried = suratColumns(), suratLegend, "", extract.Count{Entries: 207}
 		s.Heads = []string{"KUTIPAN BUKU AGENDA SURAT KELUAR", "Tahun 2026 · 1–30 November 2026"}
 		return s
 	}

@@ -95,11 +95,11 @@ func kriptogram(seq iter.Seq2[extract.Row, error]) extract.BookSheet {
 			"KUTIPAN BUKU AGENDA KRIPTOGRAM KELUAR", "Tahun 2026 · Buku ke-1 · 1–30 November 2026",
 			"Saringan: semua agenda; perihal disamarkan",
 		},
-		Columns: extract.KriptogramColumns(), Rows: seq, Classification: "TERBATAS",
+		Columns: kriptogramColumns(), Rows: seq, Classification: "TERBATAS",
 		Carried: extract.Count{Entries: 41, Numbers: 16},
 		Left:    extract.Signature{Heading: "Mengetahui,", Title: "Kepala Seksi Persandian dan Keamanan Informasi", Name: "NAMA KEPALA SEKSI, S.Kom.", Rank: "Penata Tingkat I", NIP: "00000000 000000 0 000"},
 		Right:   extract.Signature{Heading: "Pekalongan, 30 November 2026", Title: "Sandiman", Name: "NAMA SANDIMAN", Rank: "Pengatur", NIP: "00000000 000000 0 001"},
-		Legend:  extract.KriptogramLegend,
+		Legend:  kriptogramLegend,
 	}
 }
 
@@ -245,3 +245,45 @@ Perihal          : Undangan rapat koordinasi
 `},
 	}
 }
+
+// kriptogramColumns are the columns of the Buku Agenda Kriptogram Keluar of an office.
+// Classification and urgency
+// share the column [extract.KeyClassification], on two lines.
+func kriptogramColumns() []extract.Column {
+	return []extract.Column{
+		extract.BookColumn(extract.KeySerial, "No. Agenda", 11),
+		extract.BookColumn(extract.KeyTime, "Tanggal dan Jam Agenda", 21),
+		extract.BookColumn(extract.KeyOrigin, "Asal Surat / Pemohon", 33),
+		extract.BookColumn(extract.KeyLetter, "Nomor dan Tanggal Surat", 34),
+		extract.BookColumn(extract.KeySubject, "Perihal", 34),
+		extract.BookColumn(extract.KeyClassification, "Klasifi\u00ADkasi / Derajat", 13),
+		extract.BookColumn(extract.KeyDestination, "Alamat Tujuan (salinan\u00A0ke-)", 36),
+		extract.BookColumn(extract.KeyNumber, "Nomor Kriptogram", 26),
+		extract.BookColumn(extract.KeySent, "Tanggal dan Jam Kirim (WIB)", 23),
+		extract.BookColumn(extract.KeyPages, "Jumlah Hala\u00ADman", 10),
+		extract.BookColumn(extract.KeyParaf, "Paraf", 13),
+		extract.BookColumn(extract.KeyRemark, "Keterangan", 26),
+	}
+}
+
+// suratColumns are the columns of the Buku Agenda Surat Keluar of an office.
+func suratColumns() []extract.Column {
+	return []extract.Column{
+		extract.BookColumn(extract.KeySerial, "No. Agenda", 12),
+		extract.BookColumn(extract.KeyTime, "Tanggal dan Jam Agenda", 22),
+		extract.BookColumn(extract.KeyOrigin, "Asal Surat / Pemohon", 40),
+		extract.BookColumn(extract.KeyLetter, "Nomor dan Tanggal Surat", 40),
+		extract.BookColumn(extract.KeySubject, "Perihal", 56),
+		extract.BookColumn(extract.KeyUrgency, "Derajat", 13),
+		extract.BookColumn(extract.KeyDestination, "Alamat Tujuan", 42),
+		extract.BookColumn(extract.KeySent, "Tanggal dan Jam Kirim (WIB)", 23),
+		extract.BookColumn(extract.KeyParaf, "Paraf", 13),
+		extract.BookColumn(extract.KeyRemark, "Keterangan", 19),
+	}
+}
+
+// Legends of the codes in the shipped columns.
+const (
+	kriptogramLegend = "Klasifikasi: SR sangat rahasia, R rahasia, T terbatas, B biasa. Derajat: SS sangat segera, Sg segera, B biasa."
+	suratLegend      = "Derajat: SS sangat segera, Sg segera, B biasa."
+)

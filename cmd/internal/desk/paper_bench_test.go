@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"sandi/agenda"
-	"sandi/agenda/extract"
 	"sandi/cmd/internal/config"
 )
 
@@ -248,12 +247,10 @@ func benchCells(i int) []string {
 func groffTable(rows int) []byte {
 	var b bytes.Buffer
 	b.WriteString(".nr PS 8\n.nr LL 26c\n.nr PO 2c\n.pl 21.5c\n.LP\n.TS H\nallbox;\nc c c c c c c c c c\nn l lw(4c) lw(4c) lw(5c) c lw(4c) l l l.\n")
-	for i, c := range extract.SuratColumns() {
-		if i > 0 {
-			b.WriteByte('\t')
-		}
-		b.WriteString(strings.ReplaceAll(c.Head, "\u00AD", ""))
-	}
+	b.WriteString(strings.Join([]string{
+		"No. Agenda", "Tanggal dan Jam Agenda", "Asal Surat / Pemohon", "Nomor dan Tanggal Surat", "Perihal",
+		"Derajat", "Alamat Tujuan", "Tanggal dan Jam Kirim (WIB)", "Paraf", "Keterangan",
+	}, "\t"))
 	b.WriteString("\n.TH\n")
 	for i := range rows {
 		for n, cell := range benchCells(i) {

@@ -169,7 +169,7 @@ func (d *Desk) bookSheet(ctx context.Context, p BookParams, before agenda.Printe
 			agenda.Role(prof.Prepared)),
 	}
 	for _, c := range prof.Columns {
-		s.Columns = append(s.Columns, extract.Column{Key: c.Key, Head: c.Head, Width: float64(c.Width)})
+		s.Columns = append(s.Columns, extract.BookColumn(c.Key, c.Head, float64(c.Width)))
 	}
 	filter := agenda.Filter{
 		Book: p.Book, Year: p.Year, From: p.From, Until: p.Until, States: p.States, Class: p.Class, Text: p.Text, Names: p.Names,
