@@ -186,8 +186,10 @@ func (a *app) show(c *cobra.Command, path string) {
 	}
 }
 
-// sheetDone tells where a sheet went.
+// sheetDone tells where a sheet went. A period has an en dash on paper, and a
+// hyphen on the screen.
 func (a *app) sheetDone(v *printView, what string) error {
+	what = strings.ReplaceAll(what, "\u2013", "-")
 	return a.result(v, func(w io.Writer) {
 		if v.Printer != nil {
 			fmt.Fprintln(w, a.cat.Text("print.done_printer", "what", what, "printer", *v.Printer, "job", v.Job))
@@ -314,7 +316,7 @@ func (a *app) printBook(ctx context.Context, c *cobra.Command, d *desk.Desk, arg
 			name = strings.TrimSuffix(name, ".pdf")
 		}
 	}
-	what := a.cat.Text("print.what.book", "book", a.cat.Book(string(p.Book)), "period", strings.ReplaceAll(p.Period, "\u2013", "-"))
+	what := a.cat.Text("print.what.book", "book", a.cat.Book(string(p.Book)), "period", p.Period)
 	v := printView{Schema: "sandi.print/1", Kind: "book", Entries: []string{}, Codes: []string{}}
 	if p.Format == formatJSON {
 		list, err := d.Book.List(ctx, agenda.Filter{
@@ -438,8 +440,8 @@ func (a *app) period(c *cobra.Command, d *desk.Desk, p *desk.BookParams) (string
 				p.Year = p.Names[0].Year
 			}
 		}
-		p.Period = extract.Date(time.Date(p.Year, 1, 1, 0, 0, 0, 0, agenda.WIB)) + "\u2013" +
-			extract.Date(time.Date(p.Year, 12, 31, 0, 0, 0, 0, agenda.WIB))
+		first := time.Date(p.Year, 1, 1, 0, 0, 0, 0, agenda.WIB)
+		p.Period = desk.PeriodWords(first, first.AddDate(1, 0, 0))
 		return strconv.Itoa(p.Year), nil
 	}
 	last := p.Until.AddDate(0, 0, -1)
@@ -449,13 +451,6 @@ func (a *app) period(c *cobra.Command, d *desk.Desk, p *desk.BookParams) (string
 	if p.From.Year() != p.Year || last.Year() != p.Year {
 		return "", usageError("usage.one_year")
 	}
-	switch {
-	case p.From.Equal(last):
-		p.Period = extract.Date(last)
-	case p.From.Month() == last.Month():
-		p.Period = strconv.Itoa(p.From.Day()) + "\u2013" + extract.Date(last)
-	default:
-		p.Period = extract.Date(p.From) + "\u2013" + extract.Date(last)
-	}
+	p.Period = desk.PeriodWords(p.From, p.Until)
 	return name, nil
 }
