@@ -13,6 +13,7 @@ import (
 	"sandi/agenda"
 	"sandi/agenda/extract"
 	"sandi/cmd/internal/signedtext"
+	"sandi/crypto"
 )
 
 // DayClosed tells what a closing sheet says.
@@ -277,6 +278,21 @@ func joinWords(words ...string) string {
 	return strings.Join(set, "; ")
 }
 
+// spoken is a fingerprint as it is read aloud and ticked off: in groups, as
+// many in every line.
+func spoken(f crypto.Fingerprint) string {
+	groups := f.Groups()
+	size := 5
+	if len(groups)%size != 0 {
+		size = 4 // 64 digits
+	}
+	var lines []string
+	for line := range slices.Chunk(groups, size) {
+		lines = append(lines, strings.Join(line, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
 // KeySheet is a certificate on paper, to compare by telephone or by hand: the
 // fingerprint in groups, the check words, a QR code with the fingerprint.
 func (d *Desk) KeySheet(ctx context.Context, handle string) (extract.PlainSheet, error) {
@@ -303,7 +319,7 @@ func (d *Desk) KeySheet(ctx context.Context, handle string) (extract.PlainSheet,
 			{
 				Fields: [][2]string{
 					{"Pemilik", name},
-					{"Sidik kunci", strings.Join(cert.Fingerprint().Groups(), " ")},
+					{"Sidik kunci", spoken(cert.Fingerprint())},
 					{"Kata periksa", signedtext.CheckWordsOfKey(fingerprint)},
 					{"Algoritma", f.Algorithm},
 					{"Dibuat", extract.Date(f.Created)},

@@ -146,6 +146,33 @@ func (f *office) drawn(name string, sheet extract.PlainSheet) string {
 	return text.String()
 }
 
+// The shipped profile is what the office prints with: its columns are aligned
+// by what they hold, and narrow heads may be divided.
+func TestShippedColumns(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	f.encrypted("jateng", "batang")
+	var res BookPrinted
+	sheet, err := f.bookSheet(t.Context(), BookParams{Book: agenda.Kriptogram, Year: 2026, Period: "2026"}, agenda.Printed{}, nil, &res)
+	f.check(err)
+	centred := map[string]bool{}
+	heads := map[string]string{}
+	for _, c := range sheet.Columns {
+		heads[c.Key] = c.Head
+		if c.Align == "C" {
+			centred[c.Key] = true
+		}
+	}
+	if diff := cmp.Diff(map[string]bool{"no": true, "waktu": true, "kelas": true, "kirim": true, "halaman": true}, centred); diff != "" {
+		t.Error("centred columns (-want +got):\n" + diff)
+	}
+	for key, head := range map[string]string{"kelas": "Klasifi\u00ADkasi / Derajat", "tujuan": "Alamat Tujuan (salinan\u00A0ke-)", "halaman": "Jumlah Hala\u00ADman"} {
+		if heads[key] != head {
+			t.Errorf("%s: %q, want %q", key, heads[key], head)
+		}
+	}
+}
+
 func TestSheetsOfTheOffice(t *testing.T) {
 	t.Parallel()
 	f, names := paperOffice(t)
@@ -161,6 +188,11 @@ func TestSheetsOfTheOffice(t *testing.T) {
 		if text := f.drawn("kunci-"+handle, sheet); !strings.Contains(text, word) || !strings.Contains(text, "Kata periksa") {
 			t.Error(text)
 		}
+	}
+	sheet, err := f.KeySheet(ctx, "kasi")
+	f.check(err)
+	if lines := strings.Split(sheet.Sections[0].Fields[1][1], "\n"); len(lines) != 2 || len(strings.Fields(lines[0])) != 5 || len(strings.Fields(lines[1])) != 5 {
+		t.Errorf("fingerprint in %q: two lines of five groups are read aloud", lines)
 	}
 	if _, err := f.KeySheet(ctx, "nobody"); err == nil {
 		t.Error("key sheet of nobody")
