@@ -394,6 +394,35 @@ func TestSignaturesNeverStandAlone(t *testing.T) {
 	}
 }
 
+// What stands above the last table moves it by parts of a line: the room under
+// the table counts too, and a table without rows is no exception.
+func TestSignaturesStandWithTheLastTable(t *testing.T) {
+	t.Parallel()
+	columns := []extract.Column{{Head: "Agenda", Width: 40}, {Head: "Menunggu", Width: 120}}
+	for _, rows := range [][][]string{nil, {{"K1", "pengarsipan"}}, {{"K1", "a"}, {"K2", "b\nc\nd\ne\nf\ng"}}} {
+		for n := range 90 {
+			sheet := plain()
+			first := extract.Section{Heading: "A. Agenda hari ini", Columns: columns}
+			for range n / 3 {
+				first.Rows = append(first.Rows, []string{"S", "terkirim"})
+			}
+			sheet.Subtitles = slices.Repeat([]string{"anak judul"}, n%3)
+			sheet.Sections = []extract.Section{first, {Heading: "B. Belum selesai", Columns: columns, Rows: rows}}
+			pages := pdfText(t, write(t, func(w io.Writer) error { _, err := extract.Plain(w, sheet); return err }))
+			last, want := pages[len(pages)-1], "Nihil"
+			if len(rows) > 0 {
+				want = rows[len(rows)-1][0]
+			}
+			if !strings.Contains(last, want) || !strings.Contains(last, "NIP") {
+				t.Errorf("%d rows above %d: signatures without their table\n%s", n/3, len(rows), last)
+			}
+			if len(rows) < 2 && !strings.Contains(last, "B. Belum selesai") {
+				t.Errorf("%d rows above %d: heading left behind\n%s", n/3, len(rows), last)
+			}
+		}
+	}
+}
+
 // The checks see what they are there for: a sheet that was spoilt in its
 // content is found out.
 func TestLayoutFaultsAreSeen(t *testing.T) {

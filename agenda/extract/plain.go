@@ -119,14 +119,33 @@ func (s *sheet) signAll(all []Signature, st style) {
 
 var plainBody = style{size: 10}
 
+// underTable is the room between a table and what follows it.
+const underTable = 1.5
+
 // part draws one section; below is room that its last row keeps.
 func (s *sheet) part(c Section, below float64) error {
+	var t *table
+	if len(c.Columns) > 0 {
+		var err error
+		if t, err = newTable(s, c.Columns, 8.5); err != nil {
+			return err
+		}
+		if below > 0 {
+			below += underTable
+		}
+	}
 	switch {
 	case c.Fresh:
 		s.addPage()
 	case c.Room > 0 && len(c.Columns) == 0 && len(c.Bars) == 0:
 		// A box stands with its heading, and with the signatures below it.
 		s.need(12 + c.Room + below)
+	case t != nil && len(c.Rows) < 2 && below > 0 && len(c.Text)+len(c.Fields) == 0:
+		// The only row, or the word that there is none, is the last as well:
+		// heading, heads and row stand with the signatures.
+		if height := 12 + t.headSpace() + t.space(t.firstLines(c.Rows)) + below; height <= s.limit()-s.top {
+			s.need(height)
+		}
 	}
 	if c.Heading != "" {
 		s.section(c.Heading, c.Remark)
@@ -138,23 +157,13 @@ func (s *sheet) part(c Section, below float64) error {
 	if err := s.fieldsAndCode(c); err != nil {
 		return err
 	}
-	if len(c.Columns) > 0 {
+	if t != nil {
 		if len(c.Bars) > 0 || c.Room > 0 {
 			below = 0
 		}
-		t, err := newTable(s, c.Columns, 8.5)
-		if err != nil {
-			return err
-		}
-		first := 2
-		if len(c.Rows) > 0 {
-			b := t.plainRow(c.Rows[0]...)
-			b.grow()
-			first = min(b.lines, 12)
-		}
-		s.need(t.headSpace() + t.space(first))
+		s.need(t.headSpace() + t.space(t.firstLines(c.Rows)))
 		t.list(len(c.Rows), below, func(i int) block { return t.plainRow(c.Rows[i]...) })
-		s.y += 1.5
+		s.y += underTable
 	}
 	s.bars(c.Bars)
 	if c.Room > 0 {
@@ -166,6 +175,17 @@ func (s *sheet) part(c Section, below float64) error {
 		s.y += c.Room + 1
 	}
 	return nil
+}
+
+// firstLines is how many lines stand under the heads at the least: those of the
+// first row unless it is very high, or those of the word that there is none.
+func (t *table) firstLines(rows [][]string) int {
+	if len(rows) == 0 {
+		return 3
+	}
+	b := t.plainRow(rows[0]...)
+	b.grow()
+	return min(b.lines, 12)
 }
 
 // fieldsAndCode draws the fields, and a QR code at their right.
