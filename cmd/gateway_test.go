@@ -259,12 +259,24 @@ Content-Type: message/delivery-status
 Reporting-MTA: dns; mx.test
 Original-Envelope-Id: %[2]s
 
-Final-Recipient: rfc822; tujuan@contoh.test
+Final-Recipient: rfc822; sandi.%[5]s@contoh.test
 Action: %[3]s
 Status: %[4]s
 
 --b--
-`, time.Now().Add(-time.Minute).Format(time.RFC1123Z), mail.EnvelopeID(*shown.Copies[0].MessageID), args[0], status)
+`, time.Now().Add(-time.Minute).Format(time.RFC1123Z), mail.EnvelopeID(*shown.Copies[0].MessageID), args[0], status,
+		shown.Copies[0].Correspondent)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(text), 0o600))
+}
+
+// cmdAnswer writes an answer of somebody to the first copy of an entry: `answer show.json orang@lain.test jawab.eml`.
+func cmdAnswer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: answer SHOWN FROM FILE")
+	}
+	var shown entryView
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &shown))
+	text := fmt.Sprintf("From: %s\nIn-Reply-To: <%s>\n\nDITERIMA\n", args[1], *shown.Copies[0].MessageID)
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(text), 0o600))
 }
 

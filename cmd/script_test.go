@@ -28,6 +28,7 @@ func TestScripts(t *testing.T) {
 			"heard":     cmdHeard,
 			"json":      cmdJSON,
 			"notice":    cmdNotice,
+			"answer":    cmdAnswer,
 			"office":    cmdOffice,
 			"pick":      cmdPick,
 			"status":    cmdStatus,
