@@ -36,7 +36,7 @@ const (
 	CodeArchiveUnnoted = "desk.archive_unnoted"  // a private key in offline/ that the book does not know
 	CodeArchiveSame    = "desk.archive_same"     // nothing in the certificate that the book does not have
 	CodeArchiveOther   = "desk.archive_other"    // the kriptogram opens with another key of the archive
-	CodeArchivePrivate = "desk.archive_private"  // an officer's key cannot be the archive's
+	CodeArchivePrivate = "desk.archive_private"  // the key of an officer or a correspondent cannot be the archive's
 )
 
 // newArchiveKey makes a key pair for the archive of an office.
@@ -256,6 +256,9 @@ func (d *Desk) givenArchiveCertificate(ctx context.Context, path string, res *Ar
 		return nil, &Error{code: CodeArchiveSame, Field: path}
 	}
 	owner, err := d.ownerOf(ctx, cert)
+	if err == nil && owner == "" {
+		owner, err = d.correspondentOf(ctx, cert)
+	}
 	if err == nil && owner != "" {
 		err = &Error{code: CodeArchivePrivate, Field: owner}
 	}

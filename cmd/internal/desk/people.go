@@ -215,6 +215,34 @@ func (d *Desk) ownerOf(ctx context.Context, cert *crypto.Certificate) (string, e
 	return "", nil
 }
 
+// correspondentOf is the correspondent whose key, or whose signer's key, the
+// certificate has, "" when it is nobody's. Who was a correspondent counts too.
+func (d *Desk) correspondentOf(ctx context.Context, cert *crypto.Certificate) (string, error) {
+	all, err := d.Book.Correspondents(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range all {
+		keys := []agenda.Object{c.Certificate}
+		for _, s := range c.Signers {
+			keys = append(keys, s.Certificate)
+		}
+		for _, k := range keys {
+			if k.SHA256 == (agenda.Hash{}) {
+				continue
+			}
+			theirs, err := d.CertificateOf(ctx, k.SHA256)
+			if err != nil {
+				return "", err
+			}
+			if theirs.SameKeyMaterial(cert) {
+				return c.Handle, nil
+			}
+		}
+	}
+	return "", nil
+}
+
 // keepKey writes the locked key, or the path of a head's key, before the
 // event: a committed officer always has his file. It replaces nothing: a file
 // of that name with other octets is of somebody who is being entered at the
