@@ -411,6 +411,9 @@ func (a *app) messageArgs(err error) []any {
 				add("state", a.cat.State(string(e.State)))
 			}
 			add("want", string(e.Want))
+			if e.Entry == (agenda.Name{}) {
+				add("want", e.Field)
+			}
 			add("field", a.field(e.Field))
 			add("value", e.Value)
 			add("detail", errorText(errors.Unwrap(e)))
