@@ -322,7 +322,10 @@ func flagError(err error) error {
 	return usageError("usage.other", "detail", err.Error())
 }
 
-var requiredPattern = regexp.MustCompile(`^required flag\(s\) "([^"]+)"`)
+var (
+	requiredPattern  = regexp.MustCompile(`^required flag\(s\) "([^"]+)"`)
+	exclusivePattern = regexp.MustCompile(`; \[([^]]+)\] were all set$`)
+)
 
 // fail tells an error and returns its exit status. It is the one place where an error becomes words.
 func (a *app) fail(err error) int {
@@ -330,6 +333,8 @@ func (a *app) fail(err error) int {
 		// Cobra's own: it has no types for these.
 		if m := requiredPattern.FindStringSubmatch(err.Error()); m != nil {
 			err = usageError("usage.flag_required", "flag", "--"+m[1])
+		} else if m := exclusivePattern.FindStringSubmatch(err.Error()); m != nil {
+			err = usageError("usage.flags_exclude", "flags", "--"+strings.ReplaceAll(m[1], " ", ", --"))
 		} else {
 			err = usageError("usage.other", "detail", err.Error())
 		}
