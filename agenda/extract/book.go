@@ -176,7 +176,8 @@ func (t *table) bookRow(r Row) block {
 			if !ok {
 				continue
 			}
-			perSub[i] = true
+			// One addressee without a word of his own leaves the place to the entry's.
+			perSub[i] = perSub[i] || len(r.Sub) > 1 || cell != Cell{}
 			p := t.pieces(i, cell, r.Void && c.Key != KeyRemark || sub.Struck)
 			b.place(i, at, p)
 			lines = max(lines, len(p))

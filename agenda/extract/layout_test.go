@@ -423,6 +423,23 @@ func TestSignaturesStandWithTheLastTable(t *testing.T) {
 	}
 }
 
+// A remark on an entry with one addressee begins on the entry's first line,
+// not below the lines of the address.
+func TestRemarkOfOneAddresseeBeginsAtTheTop(t *testing.T) {
+	t.Parallel()
+	row := kriptogramRow(42, 1, "(disamarkan)")
+	row.Sub[0].Cells["keterangan"] = extract.Cell{}
+	row.Cells["keterangan"] = extract.Cell{Text: "Ralat"}
+	pages := views(t, write(t, func(w io.Writer) error { _, err := extract.Book(w, kriptogram(rows(row))); return err }))
+	at := map[string]float64{}
+	for _, w := range pages[0].words {
+		at[w.text] = w.y1
+	}
+	if at["Ralat"] == 0 || at["Ralat"] != at["(disamarkan)"] {
+		t.Errorf("remark at %.2f, the row's first line at %.2f", at["Ralat"], at["(disamarkan)"])
+	}
+}
+
 // The checks see what they are there for: a sheet that was spoilt in its
 // content is found out.
 func TestLayoutFaultsAreSeen(t *testing.T) {
