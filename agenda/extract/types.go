@@ -73,7 +73,8 @@ type Cell struct {
 
 // Row is one entry of a book. Cells holds the columns that the entry has once,
 // Sub one item per addressee. When a column occurs in both, the value of the
-// entry stands below those of the addressees.
+// entry stands below those of the addressees, and at the top where the only
+// addressee has none.
 type Row struct {
 	Cells   map[string]Cell
 	Sub     []SubRow
