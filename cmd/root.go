@@ -416,8 +416,8 @@ func (a *app) messageArgs(err error) []any {
 				add("state", a.cat.State(string(e.State)))
 			}
 			add("want", string(e.Want))
-			if e.Entry == (agenda.Name{}) {
-				add("want", e.Field)
+			if errors.Is(e, agenda.ErrNotFound) {
+				add("want", e.Field) // not every thing of the book is an entry
 			}
 			add("field", a.field(e.Field))
 			add("value", e.Value)
