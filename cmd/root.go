@@ -334,7 +334,7 @@ func (a *app) fail(err error) int {
 		if m := requiredPattern.FindStringSubmatch(err.Error()); m != nil {
 			err = usageError("usage.flag_required", "flag", "--"+m[1])
 		} else if m := exclusivePattern.FindStringSubmatch(err.Error()); m != nil {
-			err = usageError("usage.flags_exclude", "flags", "--"+strings.ReplaceAll(m[1], " ", ", --"))
+			err = usageError("usage.flags_exclude", "value", "--"+strings.ReplaceAll(m[1], " ", ", --"))
 		} else {
 			err = usageError("usage.other", "detail", err.Error())
 		}
