@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -255,6 +256,42 @@ func TestLoadRefuses(t *testing.T) {
 		}
 		if _, err := load(fsys, "id"); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// The loader looks for ids by the layout of the files; a decoder reads the same.
+func TestLoadReadsWhatTheFilesSay(t *testing.T) {
+	t.Parallel()
+	for lang := range catalogues {
+		want := map[string]any{}
+		names, err := fs.Glob(files, string(lang)+"/*.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			data, err := files.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(data, &want); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		raw, err := load(files, string(lang))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]any{}
+		for id, value := range raw {
+			var v any
+			if err := json.Unmarshal(value, &v); err != nil {
+				t.Errorf("%s: %s: %v", lang, id, err)
+			}
+			got[id] = v
+		}
+		if !reflect.DeepEqual(got, want) || len(got) < 1000 {
+			t.Errorf("%s: %d texts loaded, the files have %d", lang, len(got), len(want))
 		}
 	}
 }
