@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -500,18 +501,30 @@ func (b *Book) EntryByID(ctx context.Context, id int64) (Entry, error) {
 // Brief reads entries with their copies and without their records, in the
 // order of ids.
 func (b *Book) Brief(ctx context.Context, ids []int64) ([]Entry, error) {
-	out := make([]Entry, 0, len(ids))
-	err := b.view(ctx, func(q querier) error {
-		for _, id := range ids {
-			e, err := readEntry(ctx, q, "WHERE e.id=$1", id)
-			if err != nil {
-				return err
-			}
-			out = append(out, e)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	wanted, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	list, err := b.batch(ctx, "WHERE e.id IN (SELECT value FROM json_each($1)) ORDER BY e.id", []any{string(wanted)})
+	if err != nil {
+		return nil, err
+	}
+	place := make(map[int64]int, len(list))
+	for i, e := range list {
+		place[e.ID] = i
+	}
+	out := make([]Entry, len(ids))
+	for i, id := range ids {
+		at, ok := place[id]
+		if !ok {
+			return nil, &Error{code: "agenda.not_found", Field: "entry"}
 		}
-		return nil
-	})
-	return out, err
+		out[i] = list[at]
+	}
+	return out, nil
 }
 
 func wholeEntry(ctx context.Context, q querier, id int64) (Entry, error) {
