@@ -40,7 +40,7 @@ func (a *app) configSet() *cobra.Command {
 				return config.Set(raw, key, values[0])
 			})
 			if err != nil {
-				return err
+				return notTaken(err)
 			}
 			v := struct {
 				Schema string `json:"schema"`
@@ -68,6 +68,29 @@ func (a *app) configSet() *cobra.Command {
 	c.MarkFlagsMutuallyExclusive("append", "remove")
 	return c
 }
+
+// notTaken tells of a value that was refused: the file was right, and is as it was.
+func notTaken(err error) error {
+	switch codeOf(err) {
+	case "config.invalid":
+		return &settingRefused{"config.refused_value", err}
+	case "config.unknown_key":
+		return &settingRefused{"config.refused_key", err}
+	}
+	return err
+}
+
+type settingRefused struct {
+	code string
+	err  error
+}
+
+func (e *settingRefused) Error() string { return e.err.Error() }
+
+// Code returns the stable code of the error.
+func (e *settingRefused) Code() string { return e.code }
+
+func (e *settingRefused) Unwrap() error { return e.err }
 
 // listed is a list after the change: one value is parted at its commas, several are an item each; an empty value is no item.
 // Items that are added or taken away are each as they are typed.
