@@ -267,7 +267,7 @@ func (b *Book) Complaints(ctx context.Context, f ComplaintFilter) ([]Complaint, 
 		where = "WHERE " + strings.Join(parts, " AND ") + " "
 	}
 	var out []Complaint
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		var err error
 		out, err = readComplaints(ctx, q, where+"ORDER BY id", args...)
 		return err
@@ -278,7 +278,7 @@ func (b *Book) Complaints(ctx context.Context, f ComplaintFilter) ([]Complaint, 
 // Complaint reads one complaint of a year with what was done about it.
 func (b *Book) Complaint(ctx context.Context, year, serial int) (Complaint, error) {
 	var c Complaint
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		list, err := readComplaints(ctx, q, "WHERE year=$1 AND serial=$2", year, serial)
 		if err != nil {
 			return err

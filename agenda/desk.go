@@ -74,7 +74,7 @@ func (u *update) archive(t taken, r ArchiveRecord) error {
 // behind it was appended by a process that died before its event.
 func (b *Book) BoxEnd(ctx context.Context, box string) (int64, error) {
 	var end int64
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		return storage(q.QueryRowContext(ctx, "SELECT coalesce(max(offset + length), 0) FROM copy WHERE box=$1", box).Scan(&end))
 	})
 	return end, err
@@ -244,7 +244,7 @@ func (g Genesis) origin() string { return g.MailDomain + "/sandi/" + g.DeskID }
 // LatestCheckpoint returns the newest note and when it was made; before the
 // first it is agenda.not_found.
 func (b *Book) LatestCheckpoint(ctx context.Context) (note []byte, at time.Time, err error) {
-	err = b.view(ctx, func(q querier) error {
+	err = b.view(ctx, func(q *reader) error {
 		e, err := newestEvent(ctx, q, "checkpoint")
 		if err != nil {
 			return err
@@ -289,7 +289,7 @@ func readGenesis(ctx context.Context, q querier) (Genesis, error) {
 
 // Head returns size and root of the log.
 func (b *Book) Head(ctx context.Context) (size int64, root Hash, err error) {
-	err = b.view(ctx, func(q querier) error {
+	err = b.view(ctx, func(q *reader) error {
 		var top sql.NullInt64
 		if err := q.QueryRowContext(ctx, "SELECT max(seq) FROM event").Scan(&top); err != nil {
 			return storage(err)

@@ -66,23 +66,37 @@ func (k *known) forget() {
 // changes what it points to.
 func recall[T any](ctx context.Context, b *Book, key any, read func(q querier) (T, error)) (T, error) {
 	var out T
-	err := b.view(ctx, func(q querier) error {
-		var at edition
-		err := q.QueryRowContext(ctx, "SELECT schema_version, (SELECT coalesce(max(seq), -1) + 1 FROM event) FROM pragma_schema_version").
-			Scan(&at.schema, &at.size)
+	err := b.view(ctx, func(r *reader) error {
+		at, err := r.edition(ctx)
 		if err != nil {
-			return storage(err)
+			return err
 		}
 		if v, ok := b.known.get(at, key); ok {
 			out = v.(T)
 			return nil
 		}
-		if out, err = read(q); err == nil {
+		if out, err = read(r); err == nil {
 			b.known.put(at, key, out)
 		}
 		return err
 	})
 	return out, err
+}
+
+// edition tells which snapshot the reader looks at; it is asked once for each.
+func (r *reader) edition(ctx context.Context) (edition, error) {
+	if r.at != (edition{}) {
+		return r.at, nil
+	}
+	var at edition
+	if err := r.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&at.schema); err != nil {
+		return at, storage(err)
+	}
+	if err := r.QueryRowContext(ctx, "SELECT coalesce(max(seq), -1) + 1 FROM event").Scan(&at.size); err != nil {
+		return at, storage(err)
+	}
+	r.at = at
+	return at, nil
 }
 
 // ofPeople tells whether an event says something that recall keeps.

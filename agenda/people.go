@@ -441,7 +441,7 @@ func (b *Book) Officers(ctx context.Context, at time.Time) ([]Officer, error) {
 // Officer reads one officer with all grants, ended ones too.
 func (b *Book) Officer(ctx context.Context, handle string) (Officer, error) {
 	var out []Officer
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		var err error
 		out, err = readOfficers(ctx, q, handle)
 		return err
@@ -838,7 +838,7 @@ func (b *Book) CorrespondentByID(ctx context.Context, id int64) (Correspondent, 
 // Correspondents lists all in the order they were added.
 func (b *Book) Correspondents(ctx context.Context) ([]Correspondent, error) {
 	var out []Correspondent
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		var err error
 		out, err = readCorrespondents(ctx, q, "$1", 1)
 		return err

@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,12 +52,25 @@ type Event struct {
 // YearCount counts the entries and the numbers of a book in a year.
 type YearCount struct{ Entries, Numbers int }
 
-// view runs fn on one snapshot of the book that was taken after the call.
-// Views that wait together share one: it costs more to take than most of them
-// take to read.
-func (b *Book) view(ctx context.Context, fn func(q querier) error) error {
+// Within runs fn on one snapshot of the book: what fn reads with the context it
+// is given is all of one instant, and costs one snapshot. fn is one goroutine,
+// it does not write, and others wait while it lasts.
+func (b *Book) Within(ctx context.Context, fn func(ctx context.Context) error) error {
+	return b.view(ctx, func(r *reader) error { return fn(context.WithValue(ctx, inView{b}, r)) })
+}
+
+// inView is the key of the reader in the context of [Book.Within].
+type inView struct{ b *Book }
+
+// view runs fn on one snapshot of the book that was taken after the call, or on
+// that of the context. Views that wait together share one: it costs more to take
+// than most of them take to read.
+func (b *Book) view(ctx context.Context, fn func(r *reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if r, ok := ctx.Value(inView{b}).(*reader); ok {
+		return fn(r)
 	}
 	v := &view{ctx: ctx, fn: fn, turn: make(chan *reader, 1)}
 	r := b.waiting.enter(v)
@@ -71,7 +86,7 @@ func (b *Book) view(ctx context.Context, fn func(q querier) error) error {
 // view is one that waits for a reader.
 type view struct {
 	ctx  context.Context
-	fn   func(q querier) error
+	fn   func(r *reader) error
 	err  error
 	turn chan *reader // to look with; nil: another did
 }
@@ -157,10 +172,12 @@ func (b *Book) look(r *reader, v *view) {
 type reader struct {
 	conn  *sql.Conn // nil: not connected
 	stmts map[string]*sql.Stmt
+	at    edition // of the snapshot; the zero edition: not read yet
 }
 
 // begin takes a snapshot.
 func (r *reader) begin(readers *sql.DB) error {
+	r.at = edition{}
 	var err error
 	if r.conn == nil {
 		if r.conn, err = readers.Conn(context.Background()); err != nil {
@@ -461,18 +478,30 @@ func readEntry(ctx context.Context, q querier, where string, args ...any) (Entry
 
 // Entry reads the entry of a name whole, with its records.
 func (b *Book) Entry(ctx context.Context, n Name) (Entry, error) {
-	var e Entry
-	err := b.view(ctx, func(q querier) error {
-		var err error
-		if e, err = readEntry(ctx, q, "WHERE e.book=$1 AND e.year=$2 AND e.serial=$3", string(n.Book), n.Year, n.Serial); err != nil {
-			return named(err, n)
-		}
-		return readRecords(ctx, q, &e)
-	})
+	list, err := b.Named(ctx, []Name{n})
 	if err != nil {
 		return Entry{}, err
 	}
-	return e, nil
+	return list[0], nil
+}
+
+// Named reads the entries of names whole, with their records, in the order of
+// the names.
+func (b *Book) Named(ctx context.Context, names []Name) ([]Entry, error) {
+	list := make([]Entry, len(names))
+	err := b.view(ctx, func(q *reader) error {
+		for i, n := range names {
+			var err error
+			if list[i], err = readEntry(ctx, q, "WHERE e.book=$1 AND e.year=$2 AND e.serial=$3", string(n.Book), n.Year, n.Serial); err != nil {
+				return named(err, n)
+			}
+		}
+		return readRecords(ctx, q, list)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // named puts the entry's name on an error of this package that has none.
@@ -487,7 +516,7 @@ func named(err error, n Name) error {
 // EntryByID reads the entry whole, with its records.
 func (b *Book) EntryByID(ctx context.Context, id int64) (Entry, error) {
 	var e Entry
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		var err error
 		e, err = wholeEntry(ctx, q, id)
 		return err
@@ -498,9 +527,20 @@ func (b *Book) EntryByID(ctx context.Context, id int64) (Entry, error) {
 	return e, nil
 }
 
+// Entries reads entries whole, with their records, in the order of ids.
+func (b *Book) Entries(ctx context.Context, ids []int64) ([]Entry, error) {
+	return b.entries(ctx, ids, readRecords)
+}
+
 // Brief reads entries with their copies and without their records, in the
 // order of ids.
 func (b *Book) Brief(ctx context.Context, ids []int64) ([]Entry, error) {
+	return b.entries(ctx, ids, nil)
+}
+
+// entries reads entries with their copies in the order of ids, and what more
+// adds to them.
+func (b *Book) entries(ctx context.Context, ids []int64, more func(context.Context, querier, []Entry) error) ([]Entry, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -508,7 +548,7 @@ func (b *Book) Brief(ctx context.Context, ids []int64) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := b.batch(ctx, "WHERE e.id IN (SELECT value FROM json_each($1)) ORDER BY e.id", []any{string(wanted)})
+	list, err := b.batch(ctx, "WHERE e.id IN (SELECT value FROM json_each($1)) ORDER BY e.id", []any{string(wanted)}, more)
 	if err != nil {
 		return nil, err
 	}
@@ -532,7 +572,9 @@ func wholeEntry(ctx context.Context, q querier, id int64) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return e, readRecords(ctx, q, &e)
+	list := []Entry{e}
+	err = readRecords(ctx, q, list)
+	return list[0], err
 }
 
 const selectEvents = `SELECT e.record, t.secret, t.body FROM event e LEFT JOIN text t ON t.seq = e.seq `
@@ -565,17 +607,33 @@ func readEvents(ctx context.Context, q querier, where string, args []any, fn fun
 	return storage(rows.Err())
 }
 
-// readRecords fills the records of an entry from its events.
-func readRecords(ctx context.Context, q querier, e *Entry) error {
+// readRecords fills the records of entries from their events.
+func readRecords(ctx context.Context, q querier, list []Entry) error {
+	if len(list) == 0 {
+		return nil
+	}
+	places := make(map[int64][]*Entry, len(list)) // a list may name an entry twice
+	ids := make([]int64, len(list))
+	for i := range list {
+		id := list[i].ID
+		ids[i], places[id] = id, append(places[id], &list[i])
+	}
+	wanted, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
 	images := map[int64]Letter{}
-	err := readEvents(ctx, q, "WHERE e.entry=$1 ORDER BY e.seq", []any{e.ID}, func(ev *event) error {
-		e.fold(ev, images)
+	const where = "WHERE e.entry IN (SELECT value FROM json_each($1)) ORDER BY e.entry, e.seq"
+	err = readEvents(ctx, q, where, []any{string(wanted)}, func(ev *event) error {
+		for _, e := range places[ev.entry] {
+			e.fold(ev, images)
+		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return fillObjects(ctx, q, e)
+	return fillObjects(ctx, q, list)
 }
 
 func (e *event) letter() Letter {
@@ -671,7 +729,53 @@ func (e *Entry) fold(ev *event, images map[int64]Letter) {
 }
 
 // fillObjects adds size, media and kept bytes to the objects of the records.
-func fillObjects(ctx context.Context, q querier, e *Entry) error {
+func fillObjects(ctx context.Context, q querier, list []Entry) error {
+	all := map[string][]*Object{}
+	for i := range list {
+		for _, o := range list[i].objects() {
+			if !o.IsZero() {
+				all[o.SHA256.String()] = append(all[o.SHA256.String()], o)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	wanted, err := json.Marshal(slices.Collect(maps.Keys(all)))
+	if err != nil {
+		return err
+	}
+	rows, err := q.QueryContext(ctx, `SELECT sha256, size, media, data FROM object
+ WHERE sha256 IN (SELECT unhex(value) FROM json_each($1))`, string(wanted))
+	if err != nil {
+		return storage(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var n nullObject
+		if err := rows.Scan(&n.sum, &n.size, &n.media, &n.data); err != nil {
+			return storage(err)
+		}
+		full, err := n.object()
+		if err != nil {
+			return err
+		}
+		for _, o := range all[full.SHA256.String()] {
+			*o = full
+		}
+		delete(all, full.SHA256.String())
+	}
+	if err := rows.Err(); err != nil {
+		return storage(err)
+	}
+	for sum := range all {
+		return &Error{code: "agenda.not_found", Field: "object", Value: sum}
+	}
+	return nil
+}
+
+// objects are those that the records of an entry name.
+func (e *Entry) objects() []*Object {
 	var all []*Object
 	for i := range e.Attachments {
 		all = append(all, &e.Attachments[i].Object)
@@ -691,17 +795,7 @@ func fillObjects(ctx context.Context, q querier, e *Entry) error {
 	if s := e.Signed; s != nil {
 		all = append(all, &s.Signature, &s.Scan)
 	}
-	for _, o := range all {
-		if o.IsZero() {
-			continue
-		}
-		full, err := readObject(ctx, q, o.SHA256)
-		if err != nil {
-			return err
-		}
-		*o = full
-	}
-	return nil
+	return all
 }
 
 func readObject(ctx context.Context, q querier, h Hash) (Object, error) {
@@ -716,7 +810,7 @@ func readObject(ctx context.Context, q querier, h Hash) (Object, error) {
 // Object reads an object; Data is nil when its bytes lie in the vault.
 func (b *Book) Object(ctx context.Context, h Hash) (Object, error) {
 	var o Object
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		var err error
 		o, err = readObject(ctx, q, h)
 		return err
@@ -923,7 +1017,7 @@ func (b *Book) Each(ctx context.Context, f Filter, fn func(Entry) error) error {
 	where := "WHERE " + conditions + "e.id" + beyond + "$" + strconv.Itoa(len(args)+1) +
 		" ORDER BY e.id " + order + " LIMIT " + strconv.Itoa(size)
 	for {
-		batch, err := b.batch(ctx, where, append(args[:len(args):len(args)], key))
+		batch, err := b.batch(ctx, where, append(args[:len(args):len(args)], key), nil)
 		if err != nil {
 			return err
 		}
@@ -946,7 +1040,7 @@ func (b *Book) eachName(ctx context.Context, names []Name, conditions string, ar
 		where += " AND " + conditions
 	}
 	for _, name := range names {
-		batch, err := b.batch(ctx, where, append(args[:n:n], string(name.Book), name.Year, name.Serial))
+		batch, err := b.batch(ctx, where, append(args[:n:n], string(name.Book), name.Year, name.Serial), nil)
 		if err != nil {
 			return err
 		}
@@ -974,9 +1068,11 @@ func (b *Book) idOf(ctx context.Context, n Name) (int64, error) {
 	return id, storage(err)
 }
 
-func (b *Book) batch(ctx context.Context, where string, args []any) ([]Entry, error) {
+// batch reads entries with their copies, and what more adds to them, in one
+// snapshot.
+func (b *Book) batch(ctx context.Context, where string, args []any, more func(context.Context, querier, []Entry) error) ([]Entry, error) {
 	var out []Entry
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		rows, err := q.QueryContext(ctx, selectEntry+where, args...)
 		if err != nil {
 			return storage(err)
@@ -993,7 +1089,10 @@ func (b *Book) batch(ctx context.Context, where string, args []any) ([]Entry, er
 			return storage(err)
 		}
 		rows.Close()
-		return readBatch(ctx, q, out)
+		if err := readBatch(ctx, q, out); err != nil || more == nil {
+			return err
+		}
+		return more(ctx, q, out)
 	})
 	return out, err
 }
@@ -1036,7 +1135,7 @@ func (b *Book) List(ctx context.Context, f Filter) ([]Entry, error) {
 // Counts counts both books of a year (of numbering for Numbers).
 func (b *Book) Counts(ctx context.Context, year int) (map[BookName]YearCount, error) {
 	out := map[BookName]YearCount{}
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		for _, book := range []BookName{Kriptogram, Surat} {
 			var c YearCount
 			err := q.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM entry WHERE book=$1 AND year=$2),
@@ -1055,7 +1154,7 @@ func (b *Book) Counts(ctx context.Context, year int) (map[BookName]YearCount, er
 // where a scan already lies when it is to be attached to another letter.
 func (b *Book) AttachedTo(ctx context.Context, h Hash) ([]Name, error) {
 	var names []Name
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		var known bool
 		// Almost always the object is new, and the log need not be searched.
 		err := q.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM object WHERE sha256=$1)", h[:]).Scan(&known)

@@ -2,6 +2,7 @@ package agenda
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +153,46 @@ func TestSearch(t *testing.T) {
 		t.Errorf("%v %v", namesOf(got), err)
 	}
 	b.clean()
+}
+
+// TestIndexKnowsNumbers looks past the scan of the tail: the index itself must
+// know an entry by the number that it got and the letter that it was corrected
+// to, though most events are not folded in.
+func TestIndexKnowsNumbers(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	fold := func() {
+		regs := make([]Registration, foldWaits)
+		for i := range regs {
+			regs[i].Letter = openLetter()
+		}
+		_, err := b.Register(t.Context(), clerk, regs...)
+		b.must(err)
+	}
+	e, o := b.at(Kriptogram, StateSigned), b.at(Surat, StateAttached)
+	fold()
+	e = b.release(e)
+	l := o.Letter
+	l.Subject = "pembetulan"
+	_, err := b.Correct(t.Context(), clerk, o.ID, o.Last, l, "x")
+	b.must(err)
+	fold()
+	mark, err := watermark(t.Context(), b.readers)
+	b.must(err)
+	if last := max(b.entry(e.ID).Last, b.entry(o.ID).Last); mark <= last {
+		t.Fatalf("folded up to %d, the entries end at %d", mark, last)
+	}
+	for _, c := range []struct {
+		words string
+		id    int64
+	}{{e.Number, e.ID}, {"pembetulan", o.ID}} {
+		var got []int64
+		err := eachID(t.Context(), b.readers, func(id int64) { got = append(got, id) },
+			"SELECT rowid FROM search WHERE search MATCH $1", `"`+strings.Join(tokens(c.words), " ")+`"`)
+		if err != nil || !slices.Equal(got, []int64{c.id}) {
+			t.Errorf("%q: %v, %v", c.words, got, err)
+		}
+	}
 }
 
 // Views that follow each other use one connection: each new one would read the

@@ -120,7 +120,7 @@ func (b *Book) ReceiptsBetween(ctx context.Context, from, until time.Time) ([]Re
 
 func (b *Book) receipts(ctx context.Context, where string, args ...any) ([]Receipt, error) {
 	var out []Receipt
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		rows, err := q.QueryContext(ctx, `SELECT r.seq, r.entry, r.copy, r.kind, r.action, r.at, r.object, e.record, t.body
  FROM receipt r JOIN event e ON e.seq=r.seq LEFT JOIN text t ON t.seq=r.seq `+where, args...)
 		if err != nil {
@@ -159,7 +159,7 @@ func (b *Book) CopyByMessage(ctx context.Context, id string) (CopyRef, error) {
 		// Every Message-ID with this left part, by the index on it.
 		query, args = "SELECT entry, copy FROM copy WHERE message_id>=$1 AND message_id<$2", []any{id + "@", id + "A"}
 	}
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		err := q.QueryRowContext(ctx, query, args...).Scan(&ref.Entry, &ref.Copy)
 		if errors.Is(err, sql.ErrNoRows) {
 			return &Error{code: "agenda.not_found", Field: "message"}
@@ -187,7 +187,7 @@ type Outstanding struct {
 // nothing says yet that they arrived, oldest first.
 func (b *Book) Unconfirmed(ctx context.Context, after, before time.Time) ([]Outstanding, error) {
 	var out []Outstanding
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		rows, err := q.QueryContext(ctx, `SELECT c.entry, c.copy, e.book, c.settled_at,
  EXISTS (SELECT 1 FROM receipt r WHERE r.entry=c.entry AND r.copy=c.copy AND r.kind='dsn' AND r.action='failed')
  FROM copy c JOIN entry e ON e.id=c.entry WHERE c.state IN ('accepted', 'evidenced') AND c.settled_at>=$1 AND c.settled_at<$2
@@ -214,7 +214,7 @@ func (b *Book) Unconfirmed(ctx context.Context, after, before time.Time) ([]Outs
 
 func (b *Book) ids(ctx context.Context, query string, args ...any) ([]int64, error) {
 	var out []int64
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		return eachID(ctx, q, func(id int64) { out = append(out, id) }, query, args...)
 	})
 	return out, err

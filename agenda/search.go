@@ -89,7 +89,7 @@ func (b *Book) Search(ctx context.Context, text string, f Filter) ([]Entry, erro
 	}
 	var out []Entry
 	for _, id := range ids {
-		batch, err := b.batch(ctx, where, append(args[:len(args):len(args)], id))
+		batch, err := b.batch(ctx, where, append(args[:len(args):len(args)], id), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +115,7 @@ func (b *Book) candidates(ctx context.Context, words []string) ([]int64, error) 
 		quoted[i] = `"` + strings.ReplaceAll(w, `"`, `""`) + `"*`
 	}
 	seen := map[int64]bool{}
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		mark, err := watermark(ctx, q)
 		if err != nil {
 			return err
@@ -187,10 +187,18 @@ func (b *Book) fold(ctx context.Context) {
 	b.folded = end
 }
 
+// selectNewWords finds the entries whose searchable text an event made: their
+// letter or their number. Most events say nothing new of it, and no value in a
+// record holds a line end.
+const selectNewWords = `SELECT DISTINCT entry FROM event WHERE seq >= $1 AND seq < $2 AND entry IS NOT NULL
+ AND (instr(record, CAST(char(10) || 'type entry.registered' || char(10) AS BLOB))
+ OR instr(record, CAST(char(10) || 'type entry.corrected' || char(10) AS BLOB))
+ OR instr(record, CAST(char(10) || 'type report.registered' || char(10) AS BLOB))
+ OR instr(record, CAST(char(10) || 'number ' AS BLOB)))`
+
 func foldRange(ctx context.Context, conn *sql.Conn, from, end int64) error {
 	touched := map[int64]bool{}
-	err := eachID(ctx, conn, func(id int64) { touched[id] = true },
-		"SELECT DISTINCT entry FROM event WHERE seq >= $1 AND seq < $2 AND entry IS NOT NULL", from, end)
+	err := eachID(ctx, conn, func(id int64) { touched[id] = true }, selectNewWords, from, end)
 	if err != nil {
 		return err
 	}

@@ -230,7 +230,7 @@ func (u *update) draftOf(id int64) (*event, error) {
 // made, older ones included, and what the clerk enciphered: number and sizes
 // of the documents.
 func (b *Book) EachContent(ctx context.Context, fn func(entry int64, content, documents string) error) error {
-	return b.view(ctx, func(q querier) error {
+	return b.view(ctx, func(q *reader) error {
 		// The records have no column for their type; the text has the key.
 		const where = "WHERE e.seq IN (SELECT seq FROM text WHERE instr(body, CAST('content ' AS BLOB)) > 0) ORDER BY e.seq"
 		return readEvents(ctx, q, where, nil, func(e *event) error {

@@ -55,7 +55,7 @@ func (b *Book) RootAt(ctx context.Context, size int64) (Hash, error) {
 	if size < 0 || size > head {
 		return root, invalid("checkpoint", "")
 	}
-	err = b.view(ctx, func(q querier) error {
+	err = b.view(ctx, func(q *reader) error {
 		edge, err := readEdge(ctx, q, size)
 		root = edge.root()
 		return err

@@ -29,7 +29,7 @@ type Span struct{ First, After int64 }
 // from or until is open.
 func (b *Book) Span(ctx context.Context, from, until time.Time) (Span, error) {
 	var s Span
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		var err error
 		s, err = span(ctx, q, from, until)
 		return err
@@ -84,7 +84,7 @@ func firstSince(ctx context.Context, q querier, t time.Time) (int64, error) {
 // Timings calls fn for each entry of the period, oldest first. It reads the
 // index alone: a period of a million entries is one pass over one table.
 func (b *Book) Timings(ctx context.Context, s Span, fn func(Timing) error) error {
-	return b.view(ctx, func(q querier) error {
+	return b.view(ctx, func(q *reader) error {
 		// One text a row: the driver hands over a row's columns one by one, and
 		// each costs as much as the reading itself.
 		rows, err := q.QueryContext(ctx, `SELECT id, registered_at || coalesce(received_at, registered_at) || coalesce(sent_at, '------------------------') || year || ' ' ||
@@ -433,7 +433,7 @@ func (b *Book) CountUpTo(ctx context.Context, book BookName, year, serial int) (
 // CountBefore counts what stands in a book of a year before the moment.
 func (b *Book) CountBefore(ctx context.Context, book BookName, year int, before time.Time) (YearCount, error) {
 	var c YearCount
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		s, err := span(ctx, q, time.Time{}, before)
 		if err != nil {
 			return err
@@ -470,7 +470,7 @@ type PrintedPage struct {
 func (b *Book) Page(ctx context.Context, code string) (PrintedPage, error) {
 	code = strings.ToUpper(squeeze(code))
 	var p PrintedPage
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		var seq int64
 		err := q.QueryRowContext(ctx, "SELECT seq, page FROM page WHERE code=$1 ORDER BY seq DESC LIMIT 1", code).Scan(&seq, &p.Page)
 		if errors.Is(err, sql.ErrNoRows) {

@@ -57,7 +57,7 @@ func (b *Book) Verify(ctx context.Context, checkNote func(note []byte) (text []b
 	v := &verifier{
 		ctx: ctx, checkNote: checkNote, replay: newReplay(), objects: map[Hash]int64{},
 	}
-	err := b.view(ctx, func(q querier) error {
+	err := b.view(ctx, func(q *reader) error {
 		v.q = q
 		for _, check := range []func() error{v.log, v.texts, v.index, v.files, v.notes, v.gaps, v.schema} {
 			if err := check(); err != nil {
