@@ -311,26 +311,45 @@ func (b *Book) step(ctx context.Context, a Actor, id, last int64, step Step, fn 
 // Order records the chain of orders as given on paper, an event a link. In
 // book kriptogram it has to come before the draft.
 func (b *Book) Order(ctx context.Context, a Actor, id int64, links []Order) error {
+	return b.OrderAll(ctx, a, []int64{id}, links)
+}
+
+// OrderAll records one chain of orders for several entries in one transaction:
+// all or none.
+func (b *Book) OrderAll(ctx context.Context, a Actor, ids []int64, links []Order) error {
 	if len(links) == 0 {
 		return missingField("order")
 	}
-	return b.step(ctx, a, id, anyLast, StepOrder, func(u *update, t taken) error {
-		for _, l := range links {
-			for _, role := range []string{l.From, l.To} {
-				if strings.TrimSpace(role) == "" {
-					return missingField("from")
-				}
-			}
-			if err := checkText("order", l.Text); err != nil {
+	return b.update(ctx, a, func(u *update) error {
+		for _, id := range ids {
+			t, err := u.take(id, anyLast, StepOrder)
+			if err != nil {
 				return err
 			}
-			e := t.event("entry.ordered", t.move.to).set("from", l.From).set("to", l.To).setTime("at", l.At).set("order", l.Text)
-			if _, err := u.append(e); err != nil {
-				return err
+			if err := u.order(t, links); err != nil {
+				return named(err, t.name)
 			}
 		}
 		return nil
 	})
+}
+
+func (u *update) order(t taken, links []Order) error {
+	for _, l := range links {
+		for _, role := range []string{l.From, l.To} {
+			if strings.TrimSpace(role) == "" {
+				return missingField("from")
+			}
+		}
+		if err := checkText("order", l.Text); err != nil {
+			return err
+		}
+		e := t.event("entry.ordered", t.move.to).set("from", l.From).set("to", l.To).setTime("at", l.At).set("order", l.Text)
+		if _, err := u.append(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Attach records the scans of an ordinary letter; they replace earlier ones.

@@ -93,7 +93,7 @@ func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 		return a.declined("send.declined")
 	}
 	bar := a.term.Progress(a.cat.Text("send.batch_progress"), int64(len(rows)))
-	done, err := d.Batch(ctx, desk.BatchParams{Rows: rows, Secrets: a.secrets(), Report: func(desk.BatchRow) { bar.Add(1) }})
+	done, err := d.Batch(ctx, desk.BatchParams{Rows: rows, Secrets: a.secrets(), Report: func() { bar.Add(1) }})
 	bar.Done()
 	if err != nil {
 		return err

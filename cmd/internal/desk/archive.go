@@ -33,8 +33,13 @@ const maxFiling = 64
 func (d *Desk) ArchiveAll(ctx context.Context, names []agenda.Name, place string) ([]agenda.Entry, []error) {
 	entries, errs := make([]agenda.Entry, len(names)), make([]error, len(names))
 	d.each(ctx, errs, func(ctx context.Context, i int) (err error) {
-		if entries[i], err = d.Book.Entry(ctx, names[i]); err != nil || entries[i].Archived != nil {
+		found, err := d.Book.List(ctx, agenda.Filter{Names: names[i : i+1]})
+		if err != nil {
 			return err
+		}
+		entries[i] = found[0]
+		if boxed(entries[i]) {
+			return nil
 		}
 		if err := mayArchive(entries[i]); err != nil {
 			return err
@@ -44,7 +49,7 @@ func (d *Desk) ArchiveAll(ctx context.Context, names []agenda.Name, place string
 	open := map[string][]int{}
 	var boxes []string
 	for i, e := range entries {
-		if errs[i] != nil || e.Archived != nil {
+		if errs[i] != nil || boxed(e) {
 			continue
 		}
 		box := boxName(e)
@@ -61,12 +66,11 @@ func (d *Desk) ArchiveAll(ctx context.Context, names []agenda.Name, place string
 			}
 			err := d.file(ctx, box, place, all)
 			for _, i := range places {
-				if errs[i] = err; err == nil {
-					entries[i], errs[i] = d.Book.EntryByID(ctx, entries[i].ID)
-				}
+				errs[i] = err
 			}
 		}
 	}
+	d.reread(ctx, entries, errs)
 	return entries, errs
 }
 
@@ -78,6 +82,11 @@ func (d *Desk) wholeMessages(ctx context.Context, e agenda.Entry) error {
 		}
 	}
 	return nil
+}
+
+// boxed tells whether an entry was filed.
+func boxed(e agenda.Entry) bool {
+	return slices.ContainsFunc(e.Copies, func(c agenda.Copy) bool { return c.Box != "" })
 }
 
 // filed are the copies of an entry that belong into the box.

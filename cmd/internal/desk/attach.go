@@ -30,6 +30,15 @@ type AttachParams struct {
 // Attach does the scanning half of step 4 of service B. A classified letter
 // never takes this path: its plaintext would lie in the vault.
 func (d *Desk) Attach(ctx context.Context, p AttachParams) (agenda.Entry, error) {
+	e, err := d.attach(ctx, p)
+	if err != nil {
+		return e, err
+	}
+	return d.Book.EntryByID(ctx, e.ID)
+}
+
+// attach returns the entry as it was before.
+func (d *Desk) attach(ctx context.Context, p AttachParams) (agenda.Entry, error) {
 	e, err := d.attachable(ctx, p.Name)
 	if err != nil {
 		return e, err
@@ -96,10 +105,7 @@ func (d *Desk) Attach(ctx context.Context, p AttachParams) (agenda.Entry, error)
 		}
 		scans = append(scans, a)
 	}
-	if err := d.Book.Attach(ctx, who, e.ID, e.Last, scans); err != nil {
-		return e, err
-	}
-	return d.Book.EntryByID(ctx, e.ID)
+	return e, d.Book.Attach(ctx, who, e.ID, e.Last, scans)
 }
 
 // entryLike is a file name that begins with the name of an entry: "S208.pdf",

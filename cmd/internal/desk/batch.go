@@ -27,12 +27,58 @@ func (d *Desk) PendingAll(ctx context.Context, names []agenda.Name) ([]Pending, 
 // wrong with the key or its passphrase shows there, and then no other is tried.
 func (d *Desk) SignAll(ctx context.Context, all []SignParams) ([]agenda.Entry, []error) {
 	entries, errs := make([]agenda.Entry, len(all)), make([]error, len(all))
-	sign := func(ctx context.Context, i int) (err error) {
-		entries[i], err = d.Sign(ctx, all[i])
+	d.first(ctx, errs, func(ctx context.Context, i int) (err error) {
+		entries[i], err = d.sign(ctx, all[i])
 		return err
-	}
-	d.first(ctx, errs, sign)
+	})
+	d.reread(ctx, entries, errs)
 	return entries, errs
+}
+
+// reread reads the entries without an error again, also after Ctrl-C, so that
+// what is told is what the book says.
+func (d *Desk) reread(ctx context.Context, entries []agenda.Entry, errs []error) {
+	var places []int
+	var ids []int64
+	for i, err := range errs {
+		if err == nil {
+			places, ids = append(places, i), append(ids, entries[i].ID)
+		}
+	}
+	found, err := d.whole(context.WithoutCancel(ctx), ids)
+	for k, i := range places {
+		if errs[i] = err; err == nil {
+			entries[i] = found[k]
+		}
+	}
+}
+
+// maxRead bounds how many entries are read in one snapshot.
+const maxRead = 64
+
+// whole reads many entries with their records.
+func (d *Desk) whole(ctx context.Context, ids []int64) ([]agenda.Entry, error) {
+	return inChunks(ctx, ids, d.Book.Entries)
+}
+
+// briefly reads many entries with their copies and without their records.
+func (d *Desk) briefly(ctx context.Context, ids []int64) ([]agenda.Entry, error) {
+	return inChunks(ctx, ids, d.Book.Brief)
+}
+
+// named reads many entries with their records.
+func (d *Desk) named(ctx context.Context, names []agenda.Name) ([]agenda.Entry, error) {
+	return inChunks(ctx, names, d.Book.Named)
+}
+
+func inChunks[T any](ctx context.Context, keys []T, read func(context.Context, []T) ([]agenda.Entry, error)) ([]agenda.Entry, error) {
+	chunks := slices.Collect(slices.Chunk(keys, maxRead))
+	parts := make([][]agenda.Entry, len(chunks))
+	err := inParallel(ctx, len(chunks), func(ctx context.Context, i int) (err error) {
+		parts[i], err = read(ctx, chunks[i])
+		return err
+	})
+	return slices.Concat(parts...), err
 }
 
 // first runs fn for the first place, and for the others side by side unless
@@ -81,9 +127,9 @@ func keyTrouble(err error) bool {
 type BatchParams struct {
 	Rows    []ImportRow
 	Secrets Secrets
-	// Report is called for every row when its preparation is over, from
-	// several goroutines, one at a time.
-	Report func(BatchRow)
+	// Report is called whenever the preparation of a row is over, from several
+	// goroutines, one at a time.
+	Report func()
 }
 
 // BatchRow is what became of a row before the sending.
@@ -100,61 +146,81 @@ type BatchRow struct {
 // and can be sent. Rows that an earlier run brought further are left as they
 // are. The table of the office is the paper order for all its letters.
 func (d *Desk) Batch(ctx context.Context, p BatchParams) ([]BatchRow, error) {
-	// Import would take the file of a classified letter for a scan.
-	plain := slices.Clone(p.Rows)
-	for i := range plain {
-		plain[i].File = ""
-	}
-	made, err := d.Import(ctx, plain)
+	made, err := d.enter(ctx, p.Rows)
 	if err != nil {
 		return nil, err
 	}
-	rows, errs := make([]BatchRow, len(made)), make([]error, len(made))
+	d.orderAll(ctx, p.Rows, made)
+	entries, errs := make([]agenda.Entry, len(made)), make([]error, len(made))
 	tell := make(chan struct{}, 1)
 	d.first(ctx, errs, func(ctx context.Context, i int) error {
-		r := BatchRow{Line: p.Rows[i].Line, Entry: made[i].Entry, Existed: made[i].Existed}
-		e, err := d.prepare(ctx, r.Entry, p.Rows[i].File, p.Secrets)
-		if err == nil {
-			r.Entry = e
-		}
-		r.Err = err
-		rows[i] = r
+		err := d.prepare(ctx, made[i].Entry, p.Rows[i].File, p.Secrets)
 		if p.Report != nil {
 			tell <- struct{}{}
 			defer func() { <-tell }()
-			p.Report(r)
+			p.Report()
 		}
 		return err
 	})
-	for i := range rows {
-		if rows[i].Line == 0 { // not begun
-			rows[i] = BatchRow{Line: p.Rows[i].Line, Entry: made[i].Entry, Existed: made[i].Existed, Err: errs[i]}
-		}
+	for i := range made {
+		entries[i] = made[i].Entry
+	}
+	d.reread(ctx, entries, errs)
+	rows := make([]BatchRow, len(made))
+	for i := range made {
+		rows[i] = BatchRow{Line: p.Rows[i].Line, Entry: entries[i], Existed: made[i].Existed, Err: errs[i]}
 	}
 	return rows, nil
 }
 
+// orderAll records the order for all entries of a book together. What could not
+// be ordered so is ordered by prepare, which tells why not.
+func (d *Desk) orderAll(ctx context.Context, rows []ImportRow, made []Imported) {
+	for _, book := range []agenda.BookName{agenda.Kriptogram, agenda.Surat} {
+		var ids []int64
+		var places []int
+		for i, m := range made {
+			if e := m.Entry; e.Name.Book == book && e.State == agenda.StateRegistered && !e.Ordered && rows[i].File != "" {
+				ids, places = append(ids, e.ID), append(places, i)
+			}
+		}
+		if len(ids) == 0 || d.order(ctx, book, ids...) != nil {
+			continue
+		}
+		for _, i := range places {
+			made[i].Entry.Ordered = true
+		}
+	}
+}
+
+// order records the order of the office for entries of a book: its table is the
+// paper, and it is given now.
+func (d *Desk) order(ctx context.Context, book agenda.BookName, ids ...int64) error {
+	who, err := d.ActingOr(ctx, Clerk(book))
+	if err != nil {
+		return err
+	}
+	orders := d.Orders(book)
+	for i := range orders {
+		orders[i].At = d.Now()
+	}
+	return d.Book.OrderAll(ctx, who, ids, orders)
+}
+
 // prepare brings a registered entry to the end of the clerk's own steps.
-func (d *Desk) prepare(ctx context.Context, e agenda.Entry, file string, s Secrets) (agenda.Entry, error) {
+func (d *Desk) prepare(ctx context.Context, e agenda.Entry, file string, s Secrets) error {
 	if e.State != agenda.StateRegistered || file == "" {
-		return e, nil
+		return nil
 	}
 	if !e.Ordered {
-		who, err := d.ActingOr(ctx, Clerk(e.Name.Book))
-		if err != nil {
-			return e, err
-		}
-		orders := d.Orders(e.Name.Book)
-		for i := range orders {
-			orders[i].At = d.Now()
-		}
-		if err := d.Book.Order(ctx, who, e.ID, orders); err != nil {
-			return e, err
+		if err := d.order(ctx, e.Name.Book, e.ID); err != nil {
+			return err
 		}
 	}
 	if e.Name.Book == agenda.Kriptogram {
-		done, err := d.Encrypt(ctx, EncryptParams{Name: e.Name, Documents: []string{file}, Secrets: s})
-		return done.Entry, err
+		_, err := d.encrypt(ctx, EncryptParams{Name: e.Name, Documents: []string{file}, Secrets: s})
+		return err
 	}
-	return d.Attach(ctx, AttachParams{Name: e.Name, Files: []string{file}})
+	_, err := d.attach(ctx, AttachParams{Name: e.Name, Files: []string{file}})
+	return err
 }

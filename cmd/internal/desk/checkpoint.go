@@ -2,8 +2,10 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -26,8 +28,57 @@ func (d *Desk) logKey() (note.Signer, error) {
 	return s, nil
 }
 
+// checkpoints are those of the drafts of a batch. Whoever asks while one is
+// being made shares the next: it is of a later log than his question, and one
+// anchors them all.
+type checkpoints struct {
+	making sync.Mutex
+
+	mu   sync.Mutex
+	next *sharedCheckpoint // asked for and not begun; nil: none
+}
+
+type sharedCheckpoint struct {
+	who  agenda.Actor
+	made chan struct{} // closed when the rest is said
+	sum  agenda.Hash
+	err  error
+}
+
+// draftCheckpoint is the digest of a checkpoint made after the call: the `buku`
+// of a draft.
+func (d *Desk) draftCheckpoint(ctx context.Context, who agenda.Actor) (agenda.Hash, error) {
+	c := &d.checkpoints
+	c.mu.Lock()
+	one := c.next
+	if one != nil && one.who == who {
+		c.mu.Unlock()
+		<-one.made
+		// Another's Ctrl-C is not ours.
+		if one.err == nil || ctx.Err() != nil || !errors.Is(one.err, context.Canceled) {
+			return one.sum, one.err
+		}
+		sum, _, err := d.checkpoint(ctx, who)
+		return sum, err
+	}
+	one = &sharedCheckpoint{who: who, made: make(chan struct{})}
+	c.next = one
+	c.mu.Unlock()
+
+	c.making.Lock()
+	defer c.making.Unlock()
+	c.mu.Lock()
+	if c.next == one {
+		c.next = nil
+	}
+	c.mu.Unlock()
+	defer close(one.made)
+	one.sum, _, one.err = d.checkpoint(ctx, who)
+	return one.sum, one.err
+}
+
 // checkpoint signs the state of the log, records the note and returns its
-// digest: the `buku` of a draft.
+// digest.
 func (d *Desk) checkpoint(ctx context.Context, who agenda.Actor) (agenda.Hash, []byte, error) {
 	signer, err := d.logKey()
 	if err != nil {

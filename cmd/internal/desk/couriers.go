@@ -46,7 +46,7 @@ type parcel struct {
 const (
 	maxConnections = 4  // when the settings say nothing
 	perCourier     = 4  // copies that are worth a connection
-	maxClaim       = 16 // copies that are claimed together
+	maxClaim       = 16 // copies that are claimed together, and that wait while the next are made ready
 )
 
 // open starts the couriers, the first with the session that is there; without
@@ -64,7 +64,7 @@ func (s *sending) open(ctx context.Context, session *mail.Session) *traffic {
 		most = maxConnections
 	}
 	t.left = max(1, min(most, (s.res.Plan.Copies+perCourier-1)/perCourier))
-	t.jobs = make(chan parcel, t.left)
+	t.jobs = make(chan parcel, maxClaim)
 	for i := range t.left {
 		c := &courier{t: t, recorded: closed}
 		if i == 0 {

@@ -218,8 +218,10 @@ func (s *sending) plan(ctx context.Context) error {
 		if underway(entries[i].State) || entries[i].State == agenda.StateVoid {
 			return nil
 		}
-		found[i], faults[i] = s.d.mayRelease(ctx, entries[i])
-		return nil
+		return s.d.Book.Within(ctx, func(ctx context.Context) error {
+			found[i], faults[i] = s.d.mayRelease(ctx, entries[i])
+			return nil
+		})
 	})
 	if err != nil {
 		return err
@@ -253,11 +255,7 @@ func underway(state agenda.State) bool {
 // aloud.
 func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
 	// Entries to be released are needed with their records.
-	entries := make([]agenda.Entry, len(s.p.Names))
-	err := inParallel(ctx, len(entries), func(ctx context.Context, i int) (err error) {
-		entries[i], err = s.d.Book.Entry(ctx, s.p.Names[i])
-		return err
-	})
+	entries, err := s.d.named(ctx, s.p.Names)
 	if err != nil || !s.p.Due {
 		return entries, err
 	}
@@ -491,17 +489,6 @@ func (s *sending) finish(ctx context.Context) error {
 	var err error
 	s.res.Entries, err = s.d.briefly(ctx, ids)
 	return err
-}
-
-// briefly reads many entries with their copies and without their records.
-func (d *Desk) briefly(ctx context.Context, ids []int64) ([]agenda.Entry, error) {
-	chunks := slices.Collect(slices.Chunk(ids, 64))
-	parts := make([][]agenda.Entry, len(chunks))
-	err := inParallel(ctx, len(chunks), func(ctx context.Context, i int) (err error) {
-		parts[i], err = d.Book.Brief(ctx, chunks[i])
-		return err
-	})
-	return slices.Concat(parts...), err
 }
 
 const (

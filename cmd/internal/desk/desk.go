@@ -70,6 +70,7 @@ type Desk struct {
 	unlocked     map[crypto.Fingerprint]*crypto.Key // by passphrase, once per process
 	mailPassword string                             // asked once per process
 	certificates sync.Map                           // agenda.Hash → *crypto.Certificate, of the book's objects
+	checkpoints  checkpoints
 }
 
 // noDesk tells a folder that was never a desk from one that may not be read

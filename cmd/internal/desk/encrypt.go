@@ -50,54 +50,85 @@ type Encrypted struct {
 // checks the written file, types the draft, puts the paraf under it and
 // submits it. Whatever refuses leaves the entry as it was.
 func (d *Desk) Encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) {
+	res, err := d.encrypt(ctx, p)
+	if err != nil || p.DryRun {
+		return res, err
+	}
+	res.Entry, err = d.Book.EntryByID(ctx, res.Entry.ID)
+	return res, err
+}
+
+// encipherment is what is known of an encryption before anybody is asked.
+type encipherment struct {
+	entry      agenda.Entry
+	policy     crypto.Policy
+	clerk      agenda.Officer
+	head       signer
+	archive    packetKey
+	docs       []document
+	total      int64 // octets of the documents
+	rows       []PreflightRow
+	recipients []crypto.Recipient
+	refusal    error // of a recipient
+}
+
+// encipherable reads what an encryption needs and refuses what can be refused
+// without a passphrase. The caller closes the documents, also after an error.
+func (d *Desk) encipherable(ctx context.Context, p EncryptParams) (s encipherment, err error) {
+	if s.entry, err = d.Book.Entry(ctx, p.Name); err != nil {
+		return s, err
+	}
+	if err := d.mayEncrypt(s.entry, p); err != nil {
+		return s, err
+	}
+	if s.policy, err = d.policyFor(s.entry); err != nil {
+		return s, err
+	}
+	if s.clerk, err = d.Acting(ctx, agenda.RoleSandiman); err != nil {
+		return s, err
+	}
+	if s.head, err = d.signerOf(ctx, s.entry, s.clerk); err != nil {
+		return s, err
+	}
+	if s.archive, err = d.archiveCertificate(ctx); err != nil {
+		return s, err
+	}
+	if s.docs, err = openDocuments(p.Documents); err != nil {
+		return s, err
+	}
+	for _, doc := range s.docs {
+		s.total += doc.size
+	}
+	if err := d.fitsGateway(s.entry.Name, s.total); err != nil {
+		return s, err
+	}
+	s.rows, s.recipients, s.refusal = d.preflight(ctx, s.entry, s.policy)
+	if s.rows == nil {
+		return s, s.refusal
+	}
+	return s, nil
+}
+
+// encrypt returns the entry as it was before.
+func (d *Desk) encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) {
 	var res Encrypted
-	e, err := d.Book.Entry(ctx, p.Name)
+	var s encipherment
+	err := d.Book.Within(ctx, func(ctx context.Context) (err error) {
+		s, err = d.encipherable(ctx, p)
+		return err
+	})
+	defer closeDocuments(s.docs)
+	res.Entry, res.Recipients = s.entry, s.rows
 	if err != nil {
-		return res, err
-	}
-	res.Entry = e
-	if err := d.mayEncrypt(e, p); err != nil {
-		return res, err
-	}
-	policy, err := d.policyFor(e)
-	if err != nil {
-		return res, err
-	}
-	clerk, err := d.Acting(ctx, agenda.RoleSandiman)
-	if err != nil {
-		return res, err
-	}
-	head, err := d.signerOf(ctx, e, clerk)
-	if err != nil {
-		return res, err
-	}
-	archive, err := d.archiveCertificate(ctx)
-	if err != nil {
-		return res, err
-	}
-	docs, err := openDocuments(p.Documents)
-	if err != nil {
-		return res, err
-	}
-	defer closeDocuments(docs)
-	var total int64
-	for _, doc := range docs {
-		total += doc.size
-	}
-	if err := d.fitsGateway(e.Name, total); err != nil {
-		return res, err
-	}
-	rows, recipients, err := d.preflight(ctx, e, policy)
-	res.Recipients = rows
-	if err != nil && rows == nil {
 		return res, err
 	}
 	if p.Show != nil {
-		p.Show(rows)
+		p.Show(s.rows)
 	}
-	if err != nil {
-		return res, err
+	if s.refusal != nil {
+		return res, s.refusal
 	}
+	e, policy, clerk, head, archive, docs, total := s.entry, s.policy, s.clerk, s.head, s.archive, s.docs, s.total
 	for _, k := range []*packetKey{&archive, head.review} {
 		if k == nil {
 			continue
@@ -140,7 +171,7 @@ func (d *Desk) Encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) 
 	}
 	domain := d.Config.Gateway.MailDomain()
 	sealed, err := crypto.Seal(ctx, out, plain, crypto.SealParams{
-		Recipients: recipients, Signer: key, Policy: policy, Now: d.Now(), FileName: literalName(docs),
+		Recipients: s.recipients, Signer: key, Policy: policy, Now: d.Now(), FileName: literalName(docs),
 		Notations: []crypto.Notation{
 			{Name: signedtext.NotationClass + "@" + domain, Value: string(content.Class)},
 			{Name: signedtext.NotationUrgency + "@" + domain, Value: string(content.Urgency)},
@@ -174,7 +205,7 @@ func (d *Desk) Encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) 
 	rec.Content, rec.Isi = string(content.Encode()), content.Sum()
 
 	who := d.actor(clerk.Handle)
-	book, _, err := d.checkpoint(ctx, who)
+	book, err := d.draftCheckpoint(ctx, who)
 	if err != nil {
 		return res, err
 	}
@@ -186,7 +217,7 @@ func (d *Desk) Encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) 
 		Signature: signedtext.Signer{Fingerprint: head.fingerprint, Title: title(head.officer, agenda.RoleKepalaSeksi)},
 		Content:   rec.Isi, Book: book,
 	}
-	for _, r := range rows {
+	for _, r := range s.rows {
 		draft.Recipients = append(draft.Recipients, signedtext.Recipient{
 			Fingerprint: r.Correspondent.Fingerprint, Subkey: r.Correspondent.Subkey, Unit: r.Correspondent.Unit,
 		})
@@ -217,8 +248,7 @@ func (d *Desk) Encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) 
 		return res, err
 	}
 	res.Draft, res.Text, res.By = draft, text, clerk
-	res.Entry, err = d.Book.EntryByID(ctx, e.ID)
-	return res, err
+	return res, nil
 }
 
 // mayEncrypt refuses a step out of order before anybody is asked anything.

@@ -583,6 +583,26 @@ type Imported struct {
 // Import enters the rows: all or none. Scans are attached afterwards, each
 // by itself; a letter whose scan could not be attached waits for it like any other.
 func (d *Desk) Import(ctx context.Context, rows []ImportRow) ([]Imported, error) {
+	list, err := d.enter(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	unscanned := make([]error, len(list))
+	d.each(ctx, unscanned, func(ctx context.Context, i int) error {
+		if rows[i].File == "" || list[i].Entry.State != agenda.StateRegistered {
+			return nil
+		}
+		e, err := d.Attach(ctx, AttachParams{Name: list[i].Entry.Name, Files: []string{rows[i].File}})
+		if err == nil {
+			list[i].Entry = e
+		}
+		return err
+	})
+	return list, errors.Join(unscanned...)
+}
+
+// enter registers the letters of the rows.
+func (d *Desk) enter(ctx context.Context, rows []ImportRow) ([]Imported, error) {
 	roles := map[agenda.Role]bool{}
 	var regs []agenda.Registration
 	for _, r := range rows {
@@ -601,25 +621,19 @@ func (d *Desk) Import(ctx context.Context, rows []ImportRow) ([]Imported, error)
 	if err != nil {
 		return nil, err
 	}
-	list, unscanned := make([]Imported, len(made)), make([]error, len(made))
-	err = inParallel(ctx, len(made), func(ctx context.Context, i int) error {
-		e, err := d.Book.EntryByID(ctx, made[i].ID)
-		if err != nil {
-			return err
-		}
-		if rows[i].File != "" && e.State == agenda.StateRegistered {
-			got, err := d.Attach(ctx, AttachParams{Name: e.Name, Files: []string{rows[i].File}})
-			if unscanned[i] = err; err == nil {
-				e = got
-			}
-		}
-		list[i] = Imported{Entry: e, Existed: made[i].Existed}
-		return nil
-	})
+	ids := make([]int64, len(made))
+	for i, m := range made {
+		ids[i] = m.ID
+	}
+	entries, err := d.whole(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	return list, errors.Join(unscanned...)
+	list := make([]Imported, len(made))
+	for i, m := range made {
+		list[i] = Imported{Entry: entries[i], Existed: m.Existed}
+	}
+	return list, nil
 }
 
 // WouldBe fills in the name that each row would get now; rows that are entered

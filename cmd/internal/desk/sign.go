@@ -29,7 +29,15 @@ type Pending struct {
 }
 
 // Pending loads the draft of an entry and sees that it can be signed now.
-func (d *Desk) Pending(ctx context.Context, name agenda.Name) (Pending, error) {
+func (d *Desk) Pending(ctx context.Context, name agenda.Name) (p Pending, err error) {
+	err = d.Book.Within(ctx, func(ctx context.Context) error {
+		p, err = d.pendingNow(ctx, name)
+		return err
+	})
+	return p, err
+}
+
+func (d *Desk) pendingNow(ctx context.Context, name agenda.Name) (Pending, error) {
 	e, err := d.Book.Entry(ctx, name)
 	if err != nil {
 		return Pending{}, err
@@ -152,6 +160,15 @@ func (d *Desk) MaySign(ctx context.Context, p SignParams) error {
 
 // Sign does step 6 of service A.
 func (d *Desk) Sign(ctx context.Context, p SignParams) (agenda.Entry, error) {
+	e, err := d.sign(ctx, p)
+	if err != nil {
+		return e, err
+	}
+	return d.Book.EntryByID(ctx, e.ID)
+}
+
+// sign returns the entry as it was before.
+func (d *Desk) sign(ctx context.Context, p SignParams) (agenda.Entry, error) {
 	pend, rec, err := d.signable(ctx, p)
 	e := pend.Entry
 	if err != nil {
@@ -178,10 +195,7 @@ func (d *Desk) Sign(ctx context.Context, p SignParams) (agenda.Entry, error) {
 	if rec.Mode == "wet" {
 		rec.Key = ""
 	}
-	if err := d.Book.Sign(ctx, d.actor(pend.Head.Handle), e.ID, e.Last, rec); err != nil {
-		return e, err
-	}
-	return d.Book.EntryByID(ctx, e.ID)
+	return e, d.Book.Sign(ctx, d.actor(pend.Head.Handle), e.ID, e.Last, rec)
 }
 
 // signatureMode compares what is offered with the mode of the office.
