@@ -200,6 +200,76 @@ func TestBatchResumes(t *testing.T) {
 	f.audited()
 }
 
+// A checkpoint that several drafts share covers all that was in the log when
+// each of them asked for it.
+func TestDraftsShareCheckpoints(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	check, err := f.checkNote(t.Context())
+	f.check(err)
+	who := f.actor("sandiman")
+	before, _, err := f.Book.Head(t.Context())
+	f.check(err)
+	const drafts, each = 12, 10
+	var group sync.WaitGroup
+	for range drafts {
+		group.Go(func() {
+			for range each {
+				head, _, err := f.Book.Head(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				sum, err := f.draftCheckpoint(t.Context(), who)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				o, err := f.Book.Object(t.Context(), sum)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				text, err := check(o.Data)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, size, _, err := agenda.ParseCheckpoint(text); err != nil || size < head {
+					t.Errorf("checkpoint of %d events (%v), asked for at %d", size, err, head)
+				}
+			}
+		})
+	}
+	group.Wait()
+	after, _, err := f.Book.Head(t.Context())
+	f.check(err)
+	if made := after - before; made >= drafts*each {
+		t.Errorf("%d checkpoints for %d drafts", made, drafts*each)
+	}
+	f.audited()
+}
+
+// Whoever does not share the cause why a checkpoint was given up makes his own.
+func TestSharedCheckpointGivenUp(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	who := f.actor("sandiman")
+	given := &sharedCheckpoint{who: who, made: make(chan struct{}), err: context.Canceled}
+	close(given.made)
+	f.checkpoints.next = given
+	if sum, err := f.draftCheckpoint(t.Context(), who); err != nil || sum.IsZero() {
+		t.Errorf("%v, %v", sum, err)
+	}
+	given.err = &Error{code: CodeNoKey}
+	if _, err := f.draftCheckpoint(t.Context(), who); coded(err) != CodeNoKey {
+		t.Errorf("error %v", err)
+	}
+	if sum, err := f.draftCheckpoint(t.Context(), f.Nobody()); err != nil || sum.IsZero() {
+		t.Errorf("another officer: %v, %v", sum, err)
+	}
+}
+
 // A wrong passphrase is asked for once, not for every row.
 func TestBatchStopsAtTheKey(t *testing.T) {
 	t.Parallel()
