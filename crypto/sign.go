@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
@@ -21,31 +22,135 @@ const maxText = 1 << 30
 // (the signature holds over LF and over CRLF line ends), SHA-512, without
 // notations. micalg is the hash really used, in the words of RFC 3156 §5.
 func SignText(k *Key, text io.Reader, now time.Time) (armored []byte, micalg string, err error) {
+	s, err := NewTextSigner(k, now)
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := io.Copy(s, text); err != nil {
+		return nil, "", fmt.Errorf("text: %w", err)
+	}
+	armored, err = s.Sign()
+	return armored, s.Micalg(), err
+}
+
+// TextSigner is SignText for a text that is written to it. It is for one
+// goroutine and one text.
+type TextSigner struct {
+	sig  *packet.Signature
+	key  *packet.PrivateKey
+	now  time.Time
+	hash hash.Hash
+	text canonicalText
+}
+
+// NewTextSigner begins a signature; it refuses a key that cannot sign.
+func NewTextSigner(k *Key, now time.Time) (_ *TextSigner, err error) {
 	defer guard("signature", &err)
 	if k.Locked() {
-		return nil, "", fault(ErrPassphrase, "signature", "the key is locked", nil).of(k.certificate.fingerprint)
+		return nil, fault(ErrPassphrase, "signature", "the key is locked", nil).of(k.certificate.fingerprint)
 	}
 	now = now.UTC().Truncate(time.Second)
 	key, err := k.signingKey(now)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	sig := newSignature(key.PublicKey, packet.SigTypeText, stdcrypto.SHA512, now)
-	h, err := sig.PrepareSign(libraryConfig(now))
-	if err != nil {
-		return nil, "", fmt.Errorf("signature: %w", err)
+	s := &TextSigner{sig: newSignature(key.PublicKey, packet.SigTypeText, stdcrypto.SHA512, now), key: key.PrivateKey, now: now}
+	if s.hash, err = s.sig.PrepareSign(libraryConfig(now)); err != nil {
+		return nil, fmt.Errorf("signature: %w", err)
 	}
-	if _, err := io.Copy(openpgp.NewCanonicalTextHash(h), text); err != nil {
-		return nil, "", fmt.Errorf("text: %w", err)
-	}
-	if err := sig.Sign(h, key.PrivateKey, libraryConfig(now)); err != nil {
-		return nil, "", fmt.Errorf("signature: %w", err)
+	s.text.out = s.hash
+	return s, nil
+}
+
+// Write adds to the text.
+func (s *TextSigner) Write(p []byte) (int, error) { return s.text.Write(p) }
+
+// Micalg is the hash of the signature in the words of RFC 3156 §5.
+func (s *TextSigner) Micalg() string { return "pgp-" + hashName(s.sig.Hash) }
+
+// Sign ends the text and returns the signature.
+func (s *TextSigner) Sign() (armored []byte, err error) {
+	defer guard("signature", &err)
+	s.text.end()
+	if err := s.sig.Sign(s.hash, s.key, libraryConfig(s.now)); err != nil {
+		return nil, fmt.Errorf("signature: %w", err)
 	}
 	var out bytes.Buffer
-	if err := sig.Serialize(&out); err != nil {
-		return nil, "", fmt.Errorf("signature: %w", err)
+	if err := s.sig.Serialize(&out); err != nil {
+		return nil, fmt.Errorf("signature: %w", err)
 	}
-	return enarmor(openpgp.SignatureType, out.Bytes()), "pgp-" + hashName(sig.Hash), nil
+	return enarmor(openpgp.SignatureType, out.Bytes()), nil
+}
+
+// canonicalText gives a text with CRLF line ends on to a hash. What has them
+// already, as every message has, goes on as it is; the library, which looks at
+// every octet by itself, takes over at the first line end of another kind.
+type canonicalText struct {
+	out   hash.Hash
+	other hash.Hash // takes the rest; nil while all line ends were CRLF
+	held  bool      // a CR that may begin a line end
+}
+
+func (c *canonicalText) Write(p []byte) (int, error) {
+	n := len(p)
+	if c.held && n > 0 {
+		c.held = false
+		if p[0] != '\n' {
+			c.other = openpgp.NewCanonicalTextHash(c.out)
+			c.other.Write(carriage)
+		} else {
+			c.out.Write(carriage)
+			c.out.Write(p[:1])
+			p = p[1:]
+		}
+	}
+	if c.other == nil {
+		done := wholeLines(p)
+		c.out.Write(p[:done])
+		if p = p[done:]; len(p) == 1 && p[0] == '\r' {
+			c.held = true
+			return n, nil
+		}
+		if len(p) > 0 {
+			c.other = openpgp.NewCanonicalTextHash(c.out)
+		}
+	}
+	if c.other != nil {
+		c.other.Write(p)
+	}
+	return n, nil
+}
+
+// end gives on what was held back.
+func (c *canonicalText) end() {
+	if c.held {
+		c.held = false
+		c.out.Write(carriage)
+	}
+}
+
+var carriage = []byte{'\r'}
+
+// wholeLines is how much of p may go on as it is: up to a line end other than
+// CRLF, or a CR at the end.
+func wholeLines(p []byte) int {
+	for at := 0; ; {
+		i := bytes.IndexByte(p[at:], '\r')
+		line := p[at:]
+		if i >= 0 {
+			line = line[:i]
+		}
+		if lf := bytes.IndexByte(line, '\n'); lf >= 0 {
+			return at + lf
+		}
+		if i < 0 {
+			return len(p)
+		}
+		if at += i; at+1 == len(p) || p[at+1] != '\n' {
+			return at
+		}
+		at += 2
+	}
 }
 
 func hashName(h stdcrypto.Hash) string {

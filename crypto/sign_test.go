@@ -3,6 +3,7 @@ package crypto
 import (
 	"bytes"
 	stdcrypto "crypto"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"strings"
@@ -262,6 +263,30 @@ func FuzzSignature(f *testing.F) {
 			if err == nil && (text != draft || got.Signer != c.Fingerprint()) {
 				t.Fatalf("forged: %+v over %q", got, text)
 			}
+		}
+	})
+}
+
+// The text that is signed is the library's canonical one, however it is cut.
+func TestCanonicalText(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		want, got := sha256.New(), &canonicalText{out: sha256.New()}
+		library := openpgp.NewCanonicalTextHash(want)
+		for _, p := range rapid.SliceOf(rapid.SliceOf(rapid.SampledFrom([]string{"a", "\r\n", "\r\n", "\r\n", "\n", "\r"}))).Draw(rt, "text") {
+			// A CRLF may be cut too.
+			text := strings.Join(p, "")
+			cut := rapid.IntRange(0, len(text)).Draw(rt, "cut")
+			for _, p := range []string{text[:cut], text[cut:]} {
+				if n, err := got.Write([]byte(p)); n != len(p) || err != nil {
+					rt.Fatalf("%d of %d, %v", n, len(p), err)
+				}
+			}
+			library.Write([]byte(text))
+		}
+		got.end()
+		if !bytes.Equal(got.out.Sum(nil), want.Sum(nil)) {
+			rt.Fatal("another text")
 		}
 	})
 }

@@ -16,7 +16,7 @@ func benchmarkLetter(b *testing.B) []byte {
 	m := letter(b)
 	m.Parts[0] = part("kriptogram.pgp", "application/octet-stream", strings.Repeat("0123456789abcdef", letterSize/16))
 	var buf bytes.Buffer
-	if err := mail.Compose(&buf, m, digestSigner, &sequence{}); err != nil {
+	if err := mail.Compose(&buf, m, digestSigner(), &sequence{}); err != nil {
 		b.Fatal(err)
 	}
 	return buf.Bytes()
@@ -46,7 +46,7 @@ func BenchmarkCompose(b *testing.B) {
 	m.Parts[0] = part("kriptogram.pgp", "application/octet-stream", content)
 	b.SetBytes(letterSize)
 	for b.Loop() {
-		if err := mail.Compose(io.Discard, m, digestSigner, &sequence{}); err != nil {
+		if err := mail.Compose(io.Discard, m, digestSigner(), &sequence{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,11 +3,8 @@ package mail
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"strings"
 	"time"
@@ -18,8 +15,7 @@ import (
 // Part is one attachment. It is written in base64, so its octets arrive as they
 // are. Name is plain ASCII without path; Media is a media type, perhaps with a
 // charset ("text/plain; charset=utf-8"), never one that mail programs act upon
-// (multipart, message, application/pgp-…). Open may be called twice and must
-// give the same octets both times.
+// (multipart, message, application/pgp-…). Open is called once.
 type Part struct {
 	Name  string
 	Media string
@@ -38,9 +34,15 @@ type Message struct {
 	Parts     []Part
 }
 
-// Signer makes a detached, armored signature over a text of CRLF lines, which
-// it reads to the end, and names its hash as micalg of RFC 3156 ("pgp-sha512").
-type Signer func(signedText io.Reader) (sig []byte, micalg string, err error)
+// Signer makes a detached, armored signature over what is written to it: a text
+// of CRLF lines.
+type Signer interface {
+	io.Writer
+	// Micalg names the hash in the words of RFC 3156 §5: "pgp-sha512".
+	Micalg() string
+	// Sign ends the text.
+	Sign() (armored []byte, err error)
+}
 
 // Boundaries are the random parts of the two multipart boundaries, 22
 // characters each.
@@ -70,9 +72,9 @@ var wib = time.FixedZone("WIB", 7*60*60)
 // Compose writes m to w: ASCII, CRLF, body lines of at most 76 octets, headers
 // folded below 78 (but for an address or Message-ID that alone is longer), no
 // trailing blank, no line that begins "From " or ">From ". With a signer the
-// top is multipart/signed and the signed entity repeats the header; the entity
-// is generated once for the signer and once for w, and Compose fails when the
-// two differ. Without a signer the top is multipart/mixed. Header values that
+// top is multipart/signed and the signed entity repeats the header; the signer
+// gets the very octets that go to w. Without one (nil) the top is
+// multipart/mixed. Header values that
 // hold a control character and covers that are no text are refused with code
 // mail.content before anything is written. Memory does not grow with the parts.
 //
@@ -101,12 +103,11 @@ func Compose(w io.Writer, m Message, sign Signer, rand io.Reader) error {
 		return flushed(out)
 	}
 
-	sig, micalg, digest, err := c.signed(out, sign)
-	if err != nil {
-		return err
+	micalg := sign.Micalg()
+	if name, ok := strings.CutPrefix(micalg, "pgp-"); !ok || name == "" || len(name) > 20 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+		return fault(CodeContent, "", "hash name of signature not of the form pgp-name")
 	}
 	outer := boundaryPrefix + b.Outer
-	out.Reset(w)
 	out.WriteString(header)
 	out.WriteString("MIME-Version: 1.0\r\n")
 	out.WriteString(field("Content-Type", "multipart/signed", quoted("boundary", outer),
@@ -115,13 +116,20 @@ func Compose(w io.Writer, m Message, sign Signer, rand io.Reader) error {
 	if err := flushed(out); err != nil {
 		return err
 	}
-	again := sha256.New()
-	if err := c.hashed(out, w, again); err != nil {
+	out.Reset(io.MultiWriter(w, sign))
+	if err := c.entity(out, true); err != nil {
+		return err
+	}
+	if err := flushed(out); err != nil {
 		return err
 	}
 	out.Reset(w)
-	if !bytes.Equal(again.Sum(nil), digest) {
-		return fault(CodeContent, "", "attachment changed while the message was made")
+	sig, err := sign.Sign()
+	if err != nil {
+		return fmt.Errorf("signature of message: %w", err)
+	}
+	if sig, err = armorLines(sig); err != nil {
+		return err
 	}
 	out.WriteString("\r\n--" + outer + "\r\n")
 	out.WriteString(field("Content-Type", "application/pgp-signature", quoted("name", "signature.asc")))
@@ -146,56 +154,12 @@ func EncodedSize(n int64) int64 {
 	return chars + (chars+bodyWidth-1)/bodyWidth*2
 }
 
-// composer writes the signed entity, the same octets each time it is asked.
+// composer writes the signed entity.
 type composer struct {
 	m      Message
 	header string
 	inner  string
 	block  []byte // of a part, before it is encoded
-}
-
-// signed runs the signer over the entity and checks what it returned.
-func (c *composer) signed(out *bufio.Writer, sign Signer) (sig []byte, micalg string, digest []byte, err error) {
-	h := sha256.New()
-	pr, pw := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		err := c.hashed(out, pw, h)
-		pw.CloseWithError(err)
-		done <- err
-	}()
-	sig, micalg, serr := sign(pr)
-	// A signer that stops early would leave the generator blocked in a write.
-	pr.CloseWithError(errUnread)
-	gerr := <-done
-	switch {
-	case gerr != nil && !errors.Is(gerr, errUnread):
-		return nil, "", nil, gerr
-	case serr != nil:
-		return nil, "", nil, fmt.Errorf("signature of message: %w", serr)
-	case gerr != nil:
-		return nil, "", nil, fmt.Errorf("signature of message: %w", gerr)
-	}
-	name, ok := strings.CutPrefix(micalg, "pgp-")
-	if !ok || name == "" || len(name) > 20 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
-		return nil, "", nil, fault(CodeContent, "", "hash name of signature not of the form pgp-name")
-	}
-	if sig, err = armorLines(sig); err != nil {
-		return nil, "", nil, err
-	}
-	return sig, micalg, h.Sum(nil), nil
-}
-
-var errUnread = errors.New("text not read to its end")
-
-// hashed writes the signed entity to w and to h, through out, which it turns
-// away from where it wrote to.
-func (c *composer) hashed(out *bufio.Writer, w io.Writer, h hash.Hash) error {
-	out.Reset(io.MultiWriter(w, h))
-	if err := c.entity(out, true); err != nil {
-		return err
-	}
-	return out.Flush()
 }
 
 // entity writes the multipart/mixed entity, header and body; the last CRLF

@@ -18,7 +18,7 @@ import (
 func composed(t testing.TB) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := mail.Compose(&b, letter(t), digestSigner, &sequence{}); err != nil {
+	if err := mail.Compose(&b, letter(t), digestSigner(), &sequence{}); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -225,10 +225,9 @@ func TestComposeForGPG(t *testing.T) {
 	if _, err := run(nil, "--passphrase", "", "--quick-gen-key", "sandiman@contoh.test", "ed25519", "sign", "1d"); err != nil {
 		t.Skipf("gpg cannot make a key here: %v", err)
 	}
-	sign := func(r io.Reader) ([]byte, string, error) {
-		sig, err := run(r, "--passphrase", "", "--textmode", "--armor", "--digest-algo", "SHA512", "--detach-sign")
-		return sig, "pgp-sha512", err
-	}
+	sign := &textSigner{micalg: "pgp-sha512", sign: func(r io.Reader) ([]byte, error) {
+		return run(r, "--passphrase", "", "--textmode", "--armor", "--digest-algo", "SHA512", "--detach-sign")
+	}}
 	var b bytes.Buffer
 	if err := mail.Compose(&b, letter(t), sign, &sequence{}); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package desk
 
 import (
 	"bytes"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,7 +79,9 @@ func (f *office) envelope(p parts) []byte {
 		m.Parts = append(m.Parts, bytesPart(name, "application/octet-stream", p[name]))
 	}
 	var b bytes.Buffer
-	f.check(mail.Compose(&b, m, func(text io.Reader) ([]byte, string, error) { return crypto.SignText(key, text, m.Date) }, f.opts.Rand))
+	sign, err := crypto.NewTextSigner(key, m.Date)
+	f.check(err)
+	f.check(mail.Compose(&b, m, sign, f.opts.Rand))
 	return b.Bytes()
 }
 

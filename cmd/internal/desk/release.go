@@ -288,7 +288,11 @@ func (d *Desk) envelope(address string, at time.Time) (mail.Message, error) {
 func (d *Desk) compose(m mail.Message, key *crypto.Key, n agenda.Name, limit int64) (agenda.Object, error) {
 	var sign mail.Signer
 	if key != nil {
-		sign = func(text io.Reader) ([]byte, string, error) { return crypto.SignText(key, text, m.Date) }
+		text, err := crypto.NewTextSigner(key, m.Date)
+		if err != nil {
+			return agenda.Object{}, err
+		}
+		sign = text
 	}
 	w, err := d.Vault.NewObject()
 	if err != nil {
