@@ -39,8 +39,9 @@ func libraryConfig(now time.Time) *packet.Config {
 		RSABits:   3072,
 		Algorithm: packet.PubKeyAlgoEdDSA,
 		// RSAPrimes stays nil: primes are always fresh.
-		Curve:                       packet.Curve25519,
-		AEADConfig:                  &packet.AEADConfig{DefaultMode: packet.AEADModeGCM},
+		Curve: packet.Curve25519,
+		// 64 KiB: the library clears a chunk for every letter, and most are shorter.
+		AEADConfig:                  &packet.AEADConfig{DefaultMode: packet.AEADModeGCM, ChunkSize: 64 << 10},
 		V6Keys:                      false,
 		MinRSABits:                  libraryMinRSA,
 		RejectPublicKeyAlgorithms:   map[packet.PublicKeyAlgorithm]bool{packet.PubKeyAlgoElGamal: true, packet.PubKeyAlgoDSA: true},

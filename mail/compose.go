@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -91,9 +92,13 @@ func Compose(w io.Writer, m Message, sign Signer, rand io.Reader) error {
 	if err != nil {
 		return err
 	}
-	c := composer{m: m, header: header, inner: boundaryPrefix + b.Inner, block: make([]byte, 512*lineOctets)}
+	space := spaces.Get().(*composing)
+	defer spaces.Put(space)
+	c := composer{m: m, header: header, inner: boundaryPrefix + b.Inner, block: space.block}
 	// The cover's lines and the parts' come piece by piece; the octets go on in blocks.
-	out := bufio.NewWriterSize(w, 32<<10)
+	out := space.out
+	out.Reset(w)
+	defer out.Reset(nil)
 	if sign == nil {
 		out.WriteString(header)
 		out.WriteString("MIME-Version: 1.0\r\n")
@@ -138,6 +143,17 @@ func Compose(w io.Writer, m Message, sign Signer, rand io.Reader) error {
 	out.WriteString("\r\n--" + outer + "--\r\n")
 	return flushed(out)
 }
+
+// composing is the working space of a message. Clearing new space costs as much
+// as encoding a short letter; what is enciphered or to be sent may stay in it.
+type composing struct {
+	out   *bufio.Writer
+	block []byte
+}
+
+var spaces = sync.Pool{New: func() any {
+	return &composing{bufio.NewWriterSize(nil, 32<<10), make([]byte, 512*lineOctets)}
+}}
 
 func flushed(out *bufio.Writer) error {
 	if err := out.Flush(); err != nil {
