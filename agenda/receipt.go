@@ -23,6 +23,7 @@ type Receipt struct {
 	Address string // of the addressee, as the notice has it
 	Remote  string // who reports
 	Object  Object // the notice itself, with its bytes or in the vault
+	Also    []Hash // of the notice in other forms, under which it may have been noted; not filled on reading
 	NotedAt time.Time
 }
 
@@ -59,7 +60,7 @@ func (r Receipt) Arrived() bool {
 func (r Receipt) Failed() bool { return r.Kind == ReceiptDSN && r.Action == "failed" }
 
 // NoteReceipt records a receipt once: the same notice about the same copy a
-// second time is found to be known and changes nothing.
+// second time, in whatever form of it, is found to be known and changes nothing.
 func (b *Book) NoteReceipt(ctx context.Context, a Actor, r Receipt) (known bool, err error) {
 	if !slices.Contains([]ReceiptKind{ReceiptDSN, ReceiptMDN, ReceiptReply}, r.Kind) {
 		return false, invalid("kind", string(r.Kind))
@@ -79,9 +80,11 @@ func (b *Book) NoteReceipt(ctx context.Context, a Actor, r Receipt) (known bool,
 		}
 	}
 	err = b.update(ctx, a, func(u *update) error {
-		if err := u.row("SELECT EXISTS (SELECT 1 FROM receipt WHERE entry=$1 AND copy=$2 AND object=$3)",
-			r.Ref.Entry, r.Ref.Copy, r.Object.SHA256[:]).Scan(&known); err != nil || known {
-			return storage(err)
+		for _, sum := range append([]Hash{r.Object.SHA256}, r.Also...) {
+			if err := u.row("SELECT EXISTS (SELECT 1 FROM receipt WHERE entry=$1 AND copy=$2 AND object=$3)",
+				r.Ref.Entry, r.Ref.Copy, sum[:]).Scan(&known); err != nil || known {
+				return storage(err)
+			}
 		}
 		var there bool
 		if err := u.row("SELECT EXISTS (SELECT 1 FROM copy WHERE entry=$1 AND copy=$2 AND state IS NOT NULL)",

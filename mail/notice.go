@@ -10,6 +10,7 @@ import (
 	"mime/quotedprintable"
 	"net/mail"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 )
@@ -85,6 +86,24 @@ func ParseNotices(message []byte) ([]Notice, error) {
 		return []Notice{base}, nil
 	}
 	return nil, nil // out-of-office answers and the like say nothing
+}
+
+// NoticeForms returns a notice in the one form in which it is kept, and in those
+// in which it may have been kept before there was one. The form is that of
+// [CheckMbox]: every line end CRLF, the line ends at the end trimmed to one. So
+// a notice is the same on a server (CRLF), in a Maildir (LF) and in an mbox (an
+// empty line more).
+func NoticeForms(message []byte) (kept []byte, before [][]byte) {
+	text := bytes.TrimRight(message, "\r\n")
+	kept, _ = io.ReadAll(&crlfReader{r: bufio.NewReader(io.MultiReader(bytes.NewReader(text), strings.NewReader("\r\n")))}) // in memory
+	bare := bytes.ReplaceAll(kept, []byte("\r\n"), []byte("\n"))
+	before = [][]byte{bare, slices.Concat(bare, []byte("\n")), slices.Concat(kept, []byte("\r\n"))}
+	for _, same := range append(before, kept) {
+		if bytes.Equal(message, same) {
+			return kept, before
+		}
+	}
+	return kept, append(before, message)
 }
 
 // parts is what is taken out of a notice.

@@ -3,6 +3,7 @@ package desk
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"os"
@@ -122,10 +123,14 @@ func (d *Desk) Receipts(ctx context.Context, p ReceiptParams) (ReceiptResult, er
 
 // note keeps the notice and records it; a copy in doubt may be proved by it.
 func (d *Desk) note(ctx context.Context, who agenda.Actor, r *NotedReceipt, message []byte) error {
+	kept, before := mail.NoticeForms(message)
+	for _, form := range before {
+		r.Also = append(r.Also, sha256.Sum256(form))
+	}
 	var err error
-	if int64(len(message)) <= agenda.MaxObject {
-		r.Object = dataObject(bytes.Clone(message), mailMedia)
-	} else if r.Object, err = d.keep(bytes.NewReader(message), mailMedia); err != nil {
+	if int64(len(kept)) <= agenda.MaxObject {
+		r.Object = dataObject(kept, mailMedia)
+	} else if r.Object, err = d.keep(bytes.NewReader(kept), mailMedia); err != nil {
 		return err
 	}
 	if r.Known, err = d.Book.NoteReceipt(ctx, who, r.Receipt); err != nil || r.Known {

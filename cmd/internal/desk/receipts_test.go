@@ -316,3 +316,65 @@ func (f *office) entries(names ...agenda.Name) (out []agenda.Entry) {
 	}
 	return out
 }
+
+// One notice is one notice, wherever it is read first and then: on a server
+// (CRLF), in a Maildir (LF), in an mbox (an empty line more), in a desk that
+// still kept notices as it read them.
+func TestNoticeIsNotedOnce(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	names := f.attached(4, "jateng")
+	f.send(names...)
+	forms := map[string]func([]byte) []byte{
+		"maildir": func(m []byte) []byte { return m },
+		"imap":    func(m []byte) []byte { return bytes.ReplaceAll(m, []byte("\n"), []byte("\r\n")) },
+		"mbox":    func(m []byte) []byte { return slices.Concat([]byte("From a@b Mon\n"), m, []byte("\n")) },
+		"crlf_mbox": func(m []byte) []byte {
+			return bytes.ReplaceAll(slices.Concat([]byte("From a@b Mon\n"), m, []byte("\n")), []byte("\n"), []byte("\r\n"))
+		},
+		"mixed":  func(m []byte) []byte { return bytes.Replace(m, []byte("\n"), []byte("\r\n"), 2) },
+		"no_end": func(m []byte) []byte { return bytes.TrimRight(m, "\n") },
+	}
+	orders := [][]string{
+		{"maildir", "imap", "mbox", "crlf_mbox", "mixed", "no_end"}, {"imap", "maildir", "mbox", "mixed"}, {"mbox", "imap", "maildir"}, {"mixed", "mbox", "imap"},
+	}
+	for i, order := range orders {
+		e := f.entry(names[i])
+		notice := dsn(e.Copies[0], "delivered", "2.0.0")
+		for n, form := range order {
+			res, err := f.Receipts(t.Context(), ReceiptParams{Sources: []string{f.file(fmt.Sprint(form, i), forms[form](notice))}})
+			f.check(err)
+			if len(res.Receipts) != 1 || res.Receipts[0].Known != (n > 0) {
+				t.Errorf("%q: %s: %+v", order, form, res.Receipts)
+			}
+		}
+		noted, err := f.Book.Receipts(t.Context(), e.ID)
+		f.check(err)
+		if want := dataObject(forms["imap"](notice), mailMedia).SHA256; len(noted) != 1 || noted[0].Object.SHA256 != want {
+			t.Errorf("%q: %d noted", order, len(noted))
+		}
+	}
+	// Noted by an older program, as it came from there.
+	for _, old := range []string{"maildir", "imap", "mbox"} {
+		n := f.attached(1, "jateng")[0]
+		f.send(n)
+		e := f.entry(n)
+		notice := dsn(e.Copies[0], "delivered", "2.0.0")
+		came := bytes.TrimPrefix(forms[old](notice), []byte("From a@b Mon\n"))
+		known, err := f.Book.NoteReceipt(t.Context(), f.Nobody(), agenda.Receipt{
+			Ref: agenda.CopyRef{Entry: e.ID, Copy: 1}, Kind: agenda.ReceiptDSN, Action: "delivered", Matched: agenda.MatchedEnvelope,
+			Object: dataObject(came, mailMedia),
+		})
+		if f.check(err); known {
+			t.Fatal("known before it was noted")
+		}
+		for form, of := range forms {
+			res, err := f.Receipts(t.Context(), ReceiptParams{Sources: []string{f.file(old+form, of(notice))}})
+			f.check(err)
+			if len(res.Receipts) != 1 || !res.Receipts[0].Known {
+				t.Errorf("noted from %s, then %s: %+v", old, form, res.Receipts)
+			}
+		}
+	}
+	f.audited()
+}
