@@ -85,6 +85,7 @@ var statusOfCode = map[string]int{
 	"desk.no_address":       exitUsage,
 	"desk.mailbox":          exitDeferred,
 	"desk.mailbox_address":  exitUsage,
+	"desk.mailbox_bounds":   exitRefused,
 	"desk.mailbox_login":    exitRefused,
 	"desk.mailbox_refused":  exitRefused,
 	"desk.mailbox_tls":      exitRefused,
@@ -124,6 +125,7 @@ var statusOfCode = map[string]int{
 	"mail.timeout":          exitDeferred,
 	"mail.tls":              exitRefused,
 	"mail.too_large":        exitRefused,
+	"mail.unbounded":        exitRefused,
 	"term.interrupted":      exitInterrupted,
 	"term.no_answer":        exitUsage,
 	"term.no_secret":        exitKey,
@@ -186,7 +188,7 @@ func retryOf(code string) string {
 		return "ask"
 	}
 	switch code {
-	case "agenda.clock_ahead", "agenda.clock_behind", "desk.mailbox_login", "desk.mailbox_tls", "mail.auth", "mail.tls", "mail.no_starttls", "vault.fatal":
+	case "agenda.clock_ahead", "agenda.clock_behind", "desk.mailbox_bounds", "desk.mailbox_login", "desk.mailbox_tls", "mail.auth", "mail.tls", "mail.no_starttls", "mail.unbounded", "vault.fatal":
 		return "ask"
 	}
 	return "no"

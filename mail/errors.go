@@ -18,6 +18,7 @@ const (
 	CodeNoSTARTTLS = "mail.no_starttls" // gateway does not offer or refuses TLS
 	CodeAuth       = "mail.auth"        // login refused or not possible
 	CodeProtocol   = "mail.protocol"    // reply that RFC 5321 does not allow here
+	CodeUnbounded  = "mail.unbounded"   // answer larger, longer or deeper than any server needs
 	CodeRefused    = "mail.refused"     // 5xx
 	CodeDeferred   = "mail.deferred"    // 4xx
 	CodeTooLarge   = "mail.too_large"   // larger than the SIZE of the gateway

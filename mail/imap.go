@@ -1,8 +1,8 @@
 package mail
 
 import (
+	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -40,8 +40,9 @@ const (
 	maxBatch    = 64       // messages asked for in one command
 	batchOctets = 4 << 20  // of the messages in one command, about
 	answerRoom  = 64 << 10 // octets of an answer beside the messages and numbers in it
-	numberRoom  = 11       // octets of a number in an answer to a search
 	itemRoom    = 128      // octets of an answer for each message that it speaks of, beside its text
+
+	searchRoom = answerRoom + maxMailbox*11 // octets of an answer to a search, which is one line
 )
 
 // EachInMailbox calls fn with every message of a mailbox that is not larger
@@ -49,7 +50,8 @@ const (
 // mailbox is opened with EXAMINE and read with PEEK: nothing is marked as seen,
 // nothing is changed. An error of fn ends the reading and is returned as it is;
 // every other error is an *[Error] with the codes of [Connect]. A refused
-// mailbox is mail.refused at StageMailbox.
+// mailbox is mail.refused at StageMailbox, an answer beyond all bounds
+// mail.unbounded.
 func EachInMailbox(ctx context.Context, m Mailbox, fn func(uid uint32, message []byte) error) error {
 	r, err := openMailbox(ctx, &m.Server)
 	if err != nil {
@@ -105,23 +107,24 @@ func openMailbox(ctx context.Context, g *Gateway) (*mailboxReader, error) {
 }
 
 func (r *mailboxReader) open(ctx context.Context, g *Gateway, raw net.Conn, host string) error {
-	if g.TLS == TLSStartTLS {
-		if err := r.startTLS(g, raw, host); err != nil {
-			return err
-		}
-	} else {
-		conn := raw
-		if g.TLS == TLSImplicit {
-			t, err := g.startTLS(ctx, raw, host, StageConnect, r.timeouts.Command)
-			if err != nil {
-				return err
-			}
-			conn = t
-		}
-		r.conn = &metered{Conn: conn, raw: raw}
-		r.conn.expect(r.timeouts.Greeting, answerRoom)
-		r.client = imapclient.New(r.conn, nil)
+	conn, greeting := raw, ""
+	var err error
+	switch g.TLS {
+	case TLSImplicit:
+		conn, err = g.startTLS(ctx, raw, host, StageConnect, r.timeouts.Command)
+	case TLSStartTLS:
+		conn, err = r.startTLS(ctx, g, raw, host)
+		// A server greets once, and did. The library waits for a greeting, and
+		// asks after one without capabilities what the server can do.
+		greeting = "* OK\r\n"
 	}
+	if err != nil {
+		return err
+	}
+	// The guard is above TLS, whatever the mode, and below the library.
+	r.conn = &metered{Conn: conn, raw: raw, guard: new(responseGuard), first: greeting}
+	r.conn.expect(r.timeouts.Greeting, answerRoom)
+	r.client = imapclient.New(r.conn, nil)
 	if err := r.client.WaitGreeting(); err != nil {
 		return r.failed(err)
 	}
@@ -131,32 +134,67 @@ func (r *mailboxReader) open(ctx context.Context, g *Gateway, raw net.Conn, host
 	return r.login(ctx, g)
 }
 
-// startTLS opens the connection of a server that begins in clear. The library
-// hands whatever came behind the answer to STARTTLS to the handshake, which
-// refuses it, and forgets the capabilities that were offered before.
-func (r *mailboxReader) startTLS(g *Gateway, raw net.Conn, host string) error {
+// startTLS opens the connection of a server that begins in clear, up to the
+// end of the handshake. Nothing that came before it counts afterwards, the
+// capabilities included (RFC 9051 §6.2.1); what came with the answer to
+// STARTTLS was put there by somebody on the way.
+func (r *mailboxReader) startTLS(ctx context.Context, g *Gateway, raw net.Conn, host string) (net.Conn, error) {
 	r.stage = StageSTARTTLS
 	r.conn = &metered{Conn: raw, raw: raw}
 	r.conn.expect(r.timeouts.Greeting, answerRoom)
-	client, err := imapclient.NewStartTLS(r.conn, &imapclient.Options{TLSConfig: g.tlsConfig(host)})
-	if err == nil {
-		r.client = client
-		return nil
+	in := bufio.NewReader(r.conn)
+	said, err := clearStatus(in, "*")
+	if err != nil {
+		return nil, r.failed(err)
 	}
-	var said *imap.Error
-	var verify *tls.CertificateVerificationError
-	var alert tls.AlertError
-	var record tls.RecordHeaderError
+	switch said.Type {
+	case imap.StatusResponseTypeOK:
+	case imap.StatusResponseTypePreAuth: // after it there is no STARTTLS
+		return nil, &Error{code: CodeNoSTARTTLS, Stage: StageSTARTTLS, Err: errors.New(serverWords(said))}
+	default:
+		return nil, r.failed(said)
+	}
+	r.conn.expect(r.timeouts.Command, answerRoom)
+	const tag = "S"
+	if _, err := io.WriteString(r.conn, tag+" STARTTLS\r\n"); err != nil {
+		return nil, r.failed(err)
+	}
+	if said, err = clearStatus(in, tag); err != nil {
+		return nil, r.failed(err)
+	}
 	switch {
-	case errors.As(err, &said):
-		return &Error{code: CodeNoSTARTTLS, Stage: StageSTARTTLS, Err: errors.New(serverWords(said))}
-	case errors.As(err, &verify), errors.As(err, &alert), errors.As(err, &record):
-		return &Error{code: CodeTLS, Stage: StageSTARTTLS, Err: err}
-	case r.conn.failure() != nil:
-		return r.failed(err)
+	case said.Type == imap.StatusResponseTypeBye:
+		return nil, r.failed(said)
+	case said.Type != imap.StatusResponseTypeOK:
+		return nil, &Error{code: CodeNoSTARTTLS, Stage: StageSTARTTLS, Err: errors.New(serverWords(said))}
+	case in.Buffered() > 0:
+		return nil, fault(CodeTLS, StageSTARTTLS, "octets sent before TLS")
 	}
-	// Pins that do not fit, PREAUTH before TLS, a handshake that is none.
-	return &Error{code: CodeTLS, Stage: StageSTARTTLS, Err: err}
+	r.conn.idle()
+	return g.startTLS(ctx, raw, host, StageSTARTTLS, r.timeouts.Command)
+}
+
+// clearStatus reads responses without TLS up to the status with a tag, "*" for
+// the greeting, or up to a farewell. Nothing is taken from other responses.
+func clearStatus(in *bufio.Reader, tag string) (*imap.Error, error) {
+	statuses := []imap.StatusResponseType{
+		imap.StatusResponseTypeOK, imap.StatusResponseTypeNo, imap.StatusResponseTypeBad, imap.StatusResponseTypePreAuth,
+	}
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return nil, err
+		}
+		of, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		kind, text, _ := strings.Cut(rest, " ")
+		said := &imap.Error{Type: imap.StatusResponseType(strings.ToUpper(kind)), Text: text}
+		switch {
+		case of == tag && slices.Contains(statuses, said.Type), of == "*" && said.Type == imap.StatusResponseTypeBye:
+			return said, nil
+		case of != "*" || tag == "*":
+			return nil, errForm
+		}
+	}
 }
 
 // login logs in with PLAIN (RFC 4616), else with LOGIN where the server does
@@ -206,7 +244,7 @@ func (r *mailboxReader) each(ctx context.Context, m Mailbox, fn func(uint32, []b
 		return r.failed(err)
 	}
 	r.stage = StageSearch
-	r.conn.expect(r.timeouts.Command, answerRoom+maxMailbox*numberRoom)
+	r.conn.expectLine(r.timeouts.Command, searchRoom, searchRoom)
 	found, err := r.client.UIDSearch(&imap.SearchCriteria{Since: m.Since, Smaller: maxNotice + 1}, nil).Wait()
 	if err != nil {
 		return r.failed(err)
@@ -363,12 +401,15 @@ func (r *mailboxReader) failed(err error) error {
 			code = CodeProtocol
 		}
 		return &Error{code: code, Stage: r.stage, Err: errors.New(serverWords(said))}
-	case r.conn.failure() == errFlood:
-		return &Error{code: CodeProtocol, Stage: r.stage, Err: errFlood}
-	case r.conn.failure() != nil:
-		return lost(r.stage, r.conn.failure())
 	}
-	return &Error{code: CodeProtocol, Stage: r.stage, Err: errors.New("answer that IMAP does not allow here")}
+	switch failure := r.conn.failure(); failure {
+	case errFlood, errNested, errLongLine:
+		return &Error{code: CodeUnbounded, Stage: r.stage, Err: failure}
+	case nil, errForm:
+		return &Error{code: CodeProtocol, Stage: r.stage, Err: errForm}
+	default:
+		return lost(r.stage, failure)
+	}
 }
 
 // serverWords are the words of a server, fit for a line of a screen.
@@ -388,13 +429,16 @@ func serverWords(e *imap.Error) string {
 // metered is a connection whose every answer has an end: a time until which
 // and a number of octets within which it must have come. It takes the place of
 // the deadlines of the library, which begin anew with each line, and keeps the
-// first error for whoever asks why.
+// first error for whoever asks why. What its guard refuses is not handed on.
 type metered struct {
 	net.Conn
-	raw net.Conn // to close and to set deadlines
+	raw   net.Conn       // to close and to set deadlines
+	guard *responseGuard // nil before STARTTLS, where nothing is parsed
+	first string         // read before anything that the server says
 
 	mu   sync.Mutex
 	left int64
+	line int64 // octets that a line may have
 	err  error
 }
 
@@ -403,8 +447,13 @@ var errFlood error = grammarError("answer larger than asked for")
 
 // expect begins the waiting for an answer.
 func (c *metered) expect(timeout time.Duration, octets int64) {
+	c.expectLine(timeout, octets, answerRoom)
+}
+
+// expectLine begins the waiting for an answer with a line of its own length.
+func (c *metered) expectLine(timeout time.Duration, octets, line int64) {
 	c.mu.Lock()
-	c.left = octets
+	c.left, c.line = octets, line
 	c.mu.Unlock()
 	_ = c.raw.SetDeadline(time.Now().Add(timeout)) // a connection that is gone says so when it is read
 }
@@ -413,8 +462,13 @@ func (c *metered) expect(timeout time.Duration, octets int64) {
 func (c *metered) idle() { _ = c.raw.SetDeadline(time.Time{}) }
 
 func (c *metered) Read(p []byte) (int, error) {
+	if c.first != "" {
+		n := copy(p, c.first)
+		c.first = c.first[n:]
+		return n, nil
+	}
 	c.mu.Lock()
-	left := c.left
+	left, line := c.left, c.line
 	c.mu.Unlock()
 	if left <= 0 {
 		return 0, c.failing(errFlood)
@@ -423,6 +477,12 @@ func (c *metered) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	c.left -= int64(n)
 	c.mu.Unlock()
+	if c.guard != nil {
+		passed, refused := c.guard.pass(p[:n], line)
+		if n = passed; refused != nil {
+			err = refused
+		}
+	}
 	return n, c.failing(err)
 }
 

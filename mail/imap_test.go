@@ -12,6 +12,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,9 +193,11 @@ func TestMailboxRefusals(t *testing.T) {
 }
 
 // imapScript is a server that says what it is told to, whatever is asked. A line
-// is sent when a command has come; "\x00" holds the connection open and silent.
+// is sent when a command has come; "\x00" holds the connection open and silent,
+// "\x01" begins TLS. What is short is sent octet by octet.
 func imapScript(t *testing.T, greeting string, answers ...string) mail.Mailbox {
 	t.Helper()
+	cert, pool := testCertificate(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -205,16 +208,39 @@ func imapScript(t *testing.T, greeting string, answers ...string) mail.Mailbox {
 		if err != nil {
 			return
 		}
-		defer c.Close()
+		defer func() { c.Close() }()
 		in := bufio.NewReader(c)
-		fmt.Fprint(c, greeting)
+		say := func(text string) error {
+			if rest, first := strings.CutPrefix(text, "\x01"); first { // before anything is said
+				c, text = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}}), rest
+				in.Reset(c)
+			}
+			text, secure := strings.CutSuffix(strings.TrimSuffix(text, "\x00"), "\x01")
+			size := 1
+			if len(text) > 2<<10 {
+				size = len(text)
+			}
+			for part := range slices.Chunk([]byte(text), size) {
+				if _, err := c.Write(part); err != nil {
+					return err
+				}
+			}
+			if secure {
+				c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
+				in.Reset(c)
+			}
+			return nil
+		}
+		if say(greeting) != nil {
+			return
+		}
 		for _, a := range answers {
 			line, err := in.ReadString('\n')
 			if err != nil {
 				return
 			}
 			tag, _, _ := strings.Cut(line, " ")
-			if _, err := fmt.Fprint(c, strings.TrimSuffix(strings.ReplaceAll(a, "%t", tag), "\x00")); err != nil {
+			if say(strings.ReplaceAll(a, "%t", tag)) != nil {
 				return
 			}
 			if strings.HasSuffix(a, "\x00") {
@@ -223,7 +249,7 @@ func imapScript(t *testing.T, greeting string, answers ...string) mail.Mailbox {
 		}
 	}()
 	return mail.Mailbox{Name: "INBOX", Server: mail.Gateway{
-		Address: l.Addr().String(), TLS: mail.TLSNone, Username: "persandian", Password: password("rahasia"),
+		Address: l.Addr().String(), TLS: mail.TLSNone, Username: "persandian", Password: password("rahasia"), RootCAs: pool,
 		Timeouts: mail.Timeouts{Greeting: 3 * time.Second, Command: 3 * time.Second, Dot: 3 * time.Second},
 	}}
 }
@@ -249,7 +275,8 @@ func TestMailboxOfABadServer(t *testing.T) {
 		"gone":               {"", nil, nil, mail.CodeConnect, ""},
 		"no_imap":            {"220 mail.test ESMTP\r\n", []string{"\x00"}, nil, mail.CodeProtocol, ""},
 		"bye":                {"* BYE penuh\r\n", nil, nil, mail.CodeDeferred, "penuh"},
-		"endless_greeting":   {"* OK " + flood, []string{"\x00"}, nil, mail.CodeProtocol, ""},
+		"endless_greeting":   {"* OK " + flood, []string{"\x00"}, nil, mail.CodeUnbounded, ""},
+		"endless_clear":      {"* OK " + flood, []string{"\x00"}, starttls, mail.CodeUnbounded, "larger"},
 		"words_on_a_screen":  {greeting, []string{"%t NO [AUTHENTICATIONFAILED] a\x1b[31mb\xff\r\n"}, nil, mail.CodeAuth, "NO a?[31mb"},
 		"login_unavailable":  {greeting, []string{"%t NO [UNAVAILABLE] nanti\r\n"}, nil, mail.CodeDeferred, "nanti"},
 		"login_silent":       {greeting, []string{"\x00"}, nil, mail.CodeTimeout, ""},
@@ -258,15 +285,21 @@ func TestMailboxOfABadServer(t *testing.T) {
 		"mailbox_bad":        {greeting, []string{login, "%t BAD apa\r\n"}, nil, mail.CodeProtocol, "apa"},
 		"all_numbers":        {greeting, []string{login, open, "* ESEARCH (TAG \"%t\") UID ALL 1:4294967295\r\n%t OK ada\r\n"}, nil, mail.CodeProtocol, "50000"},
 		"many_ranges":        {greeting, []string{login, open, "* ESEARCH (TAG \"%t\") UID ALL 1:45000,200000:245000\r\n%t OK ada\r\n"}, nil, mail.CodeProtocol, "50000"},
-		"endless_search":     {greeting, []string{login, open, "* SEARCH" + strings.Repeat(" 1234567890", 2<<20)}, nil, mail.CodeProtocol, ""},
-		"larger_than_it_was": {greeting, []string{login, open, found, size, "* 1 FETCH (UID 1 BODY[] {9000000}\r\n" + strings.Repeat(flood, 9) + ")\r\n%t OK ada\r\n"}, nil, mail.CodeProtocol, "larger"},
+		"endless_search":     {greeting, []string{login, open, "* SEARCH" + strings.Repeat(" 1234567890", 2<<20)}, nil, mail.CodeUnbounded, ""},
+		"larger_than_it_was": {greeting, []string{login, open, found, size, "* 1 FETCH (UID 1 BODY[] {9000000}\r\n" + strings.Repeat(flood, 9) + ")\r\n%t OK ada\r\n"}, nil, mail.CodeUnbounded, "larger"},
 		"cut_in_a_message":   {greeting, []string{login, open, found, size, "* 1 FETCH (UID 1 BODY[] {500}\r\nabc"}, nil, mail.CodeConnect, ""},
 		"stalls_in_message":  {greeting, []string{login, open, found, size, "* 1 FETCH (UID 1 BODY[] {500}\r\nabc\x00"}, nil, mail.CodeTimeout, ""},
-		"preauth_before_tls": {"* PREAUTH masuk\r\n", []string{"%t OK mulai\r\n"}, starttls, mail.CodeConnect, ""},
+		"preauth_before_tls": {"* PREAUTH masuk\r\n", []string{"%t OK mulai\r\n"}, starttls, mail.CodeNoSTARTTLS, "masuk"},
+		"bye_before_tls":     {"* BYE penuh\r\n", nil, starttls, mail.CodeDeferred, "penuh"},
+		"bye_for_starttls":   {greeting, []string{"* BYE penuh\r\n"}, starttls, mail.CodeDeferred, "penuh"},
+		"no_imap_before_tls": {"220 mail.test ESMTP\r\n", []string{"\x00"}, starttls, mail.CodeProtocol, ""},
+		"other_tag":          {greeting, []string{"X OK mulai\r\n\x01"}, starttls, mail.CodeProtocol, ""},
+		"no_handshake":       {greeting, []string{"%t OK mulai\r\n"}, starttls, mail.CodeConnect, ""},
 		"stripped_starttls":  {greeting, []string{"%t BAD tidak kenal\r\n"}, starttls, mail.CodeNoSTARTTLS, "tidak kenal"},
 		"injected_before_tls": {
 			greeting, []string{"%t OK mulai\r\n* PREAUTH masuk\r\n* 1 EXISTS\r\n\x00"}, starttls, mail.CodeTLS, "",
 		},
+		"injected_and_tls": {greeting, []string{"%t OK mulai\r\nS2 OK masuk\r\n\x01"}, starttls, mail.CodeTLS, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -281,6 +314,122 @@ func TestMailboxOfABadServer(t *testing.T) {
 			}
 			if text := err.Error(); len(text) > 400 || bytes.ContainsFunc([]byte(text), func(r rune) bool { return r < ' ' || r > '~' }) {
 				t.Errorf("words of the server: %q", text)
+			}
+		})
+	}
+}
+
+// hostile are answers to the question for one message of four MiB. Behind each
+// that could lead a guard astray comes a list that no parser survives.
+func hostile() map[string]struct{ answer, code, text string } {
+	const bomb = "* 1 FETCH (UID 1 BODYSTRUCTURE "
+	deep := bomb + strings.Repeat("(", 4_000_000)
+	const inside = "* 1 FETCH (UID 1 BODY[] "
+	nested, form := "nested", "does not allow"
+	return map[string]struct{ answer, code, text string }{
+		"nested":               {deep, mail.CodeUnbounded, nested},
+		"nested_at_the_bound":  {bomb + strings.Repeat("(", 64), mail.CodeUnbounded, nested}, // in one list already
+		"nested_parts":         {bomb + strings.Repeat(`("A" "B" (`, 400_000), mail.CodeUnbounded, nested},
+		"nested_threads":       {"* THREAD " + strings.Repeat("(", 1_500_000), mail.CodeUnbounded, nested},
+		"nested_unknown":       {`* ESEARCH (TAG "x") X ` + strings.Repeat("(", 1_500_000), mail.CodeUnbounded, nested},
+		"quoted_then_nested":   {"* STATUS \"((((((((\" (MESSAGES 1)\r\n" + deep, mail.CodeUnbounded, nested},
+		"quoted_size":          {"* STATUS \"{4000000}\" (MESSAGES 1)\r\n" + deep, mail.CodeUnbounded, nested},
+		"quoted_escapes":       {"* STATUS \"a\\\"(\\\\\" (MESSAGES 1)\r\n" + deep, mail.CodeUnbounded, nested},
+		"endless_quoted":       {"* STATUS \"" + strings.Repeat("(", 1_500_000), mail.CodeUnbounded, "line too long"},
+		"literal_then_nested":  {inside + "{5}\r\n((\"{9)\r\n" + deep, mail.CodeUnbounded, nested},
+		"literal_of_nothing":   {inside + "{0}\r\n)\r\n" + deep, mail.CodeUnbounded, nested},
+		"literal8":             {"* 1 FETCH (UID 1 BINARY[1] ~{5}\r\n(((((" + ")\r\n" + deep, mail.CodeUnbounded, nested},
+		"large_literal":        {"* 1 FETCH (UID 1 ENVELOPE (NIL NIL NIL NIL NIL NIL NIL NIL {4000000}\r\n" + deep, mail.CodeUnbounded, "line too long"},
+		"size_in_words":        {"* OK {4000000}\r\n" + deep, mail.CodeUnbounded, nested},
+		"size_in_small_words":  {"* no {4000000}\r\n" + deep, mail.CodeUnbounded, nested},
+		"size_in_counted":      {"* 7 OK {4000000}\r\n" + deep, mail.CodeUnbounded, nested},
+		"size_in_a_code":       {"* OK [X {4000000}] a\r\n" + deep, mail.CodeUnbounded, nested},
+		"quote_in_words":       {"* OK a \" b\r\n" + deep, mail.CodeUnbounded, nested},
+		"quote_in_a_code":      {"* OK [X \"] a\r\n" + deep, mail.CodeUnbounded, nested},
+		"line_in_quoted":       {"* STATUS \"a\r\n\" (X \"" + deep, mail.CodeProtocol, form},
+		"escaped_line":         {"* STATUS \"a\\\n\" (X \"" + deep, mail.CodeProtocol, form},
+		"line_in_a_code":       {"* OK [X a\r\n* 1 FETCH (FLAGS {4000000}\r\n] a\r\n" + deep, mail.CodeProtocol, form},
+		"line_in_a_list":       {"* 1 FETCH (FLAGS (\r\n" + deep, mail.CodeProtocol, form},
+		"blank_behind_a_size":  {inside + "{4000000} \r\n" + deep, mail.CodeProtocol, form},
+		"sign_in_a_size":       {inside + "{4000000+}\r\n" + deep, mail.CodeProtocol, form},
+		"size_beyond_numbers":  {inside + "{99999999999999999999}\r\n" + deep, mail.CodeProtocol, form},
+		"size_of_nothing":      {inside + "{}\r\n" + deep, mail.CodeProtocol, form},
+		"closed_too_often":     {"* 1 FETCH (UID 1))\r\n" + deep, mail.CodeProtocol, form},
+		"list_in_capabilities": {"* CAPABILITY (\r\n\x00", mail.CodeProtocol, form}, // the library would not come back
+		"list_in_enabled":      {"* ENABLED (X)\r\n\x00", mail.CodeProtocol, form},
+		"list_in_a_greeting":   {"* OK [CAPABILITY (X)] a\r\n\x00", mail.CodeProtocol, form},
+		"capability_in_a_code": {"%t NO [CAPABILITY (X)] a\r\n\x00", mail.CodeProtocol, form},
+		"no_type":              {"*  OK {4000000}\r\n" + deep, mail.CodeProtocol, form},
+		"octets_for_a_type":    {"* O\u212a {4000000}\r\n" + deep, mail.CodeProtocol, form},
+		"odd_number":           {"* 1a FETCH {4000000}\r\n" + deep, mail.CodeProtocol, form},
+		"endless_line":         {"* 1 FETCH (FLAGS (" + strings.Repeat("a ", 1_500_000), mail.CodeUnbounded, "line too long"},
+		"endless_tag":          {strings.Repeat("a", 1_500_000), mail.CodeProtocol, form},
+	}
+}
+
+// imapOver is a script in one of the modes: what comes before the answer to
+// LOGIN is the same for all.
+func imapOver(t *testing.T, mode mail.TLSMode, answers ...string) mail.Mailbox {
+	t.Helper()
+	const able = "IMAP4rev1 AUTH=PLAIN SASL-IR"
+	greeting, before := "* OK [CAPABILITY "+able+"] siap\r\n", []string(nil)
+	if mode == mail.TLSStartTLS {
+		greeting = "* OK [CAPABILITY STARTTLS] siap\r\n"
+		before = []string{"* OK [ALERT] a \"(( {5}\r\n%t OK mulai\r\n\x01", "* CAPABILITY " + able + "\r\n%t OK ada\r\n"}
+	}
+	if mode == mail.TLSImplicit {
+		greeting = "\x01" + greeting
+	}
+	m := imapScript(t, greeting, append(before, answers...)...)
+	m.Server.TLS = mode
+	return m
+}
+
+// A server that we were told to read may be anybody's tomorrow: no answer costs
+// more than it is bounded to, in whatever mode it comes.
+func TestMailboxOfAHostileServer(t *testing.T) {
+	t.Parallel()
+	login, open := "%t OK [CAPABILITY IMAP4rev1] masuk\r\n", "* 1 EXISTS\r\n%t OK [READ-ONLY] dibuka\r\n"
+	found, size := "* SEARCH 1\r\n%t OK ada\r\n", "* 1 FETCH (UID 1 RFC822.SIZE 4194304)\r\n%t OK ada\r\n"
+	for _, mode := range []mail.TLSMode{mail.TLSImplicit, mail.TLSStartTLS, mail.TLSNone} {
+		for name, c := range hostile() {
+			t.Run(string(mode)+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				got, err := read(t.Context(), imapOver(t, mode, login, open, found, size, c.answer))
+				if len(got) != 0 || code(err) != c.code || !strings.Contains(fmt.Sprint(err), c.text) {
+					t.Fatalf("%d messages, error %v (code %q), want %q with %q", len(got), err, code(err), c.code, c.text)
+				}
+			})
+		}
+		t.Run(string(mode)+"/before_the_login", func(t *testing.T) {
+			t.Parallel()
+			if got, err := read(t.Context(), imapOver(t, mode, "* CAPABILITY (\r\n\x00")); len(got) != 0 || code(err) != mail.CodeProtocol {
+				t.Errorf("%d messages, error %v", len(got), err)
+			}
+			end := "%t OK {4000000}\r\n" + hostile()["nested"].answer
+			if got, err := read(t.Context(), imapOver(t, mode, end, open)); len(got) != 0 || code(err) != mail.CodeUnbounded {
+				t.Errorf("%d messages, error %v", len(got), err)
+			}
+		})
+	}
+}
+
+// What looks hostile and is a message, or words for people, is handed on as it
+// came.
+func TestMailboxHandsOnWhatCame(t *testing.T) {
+	t.Parallel()
+	body := "Subject: ((((\r\n\r\n" + strings.Repeat("(", 1_500_000) + "\"{5}\r\n)\r\n* 1 FETCH (((("
+	login, open := "%t OK [CAPABILITY IMAP4rev1] \"({5}\r\n", "* FLAGS (\\Seen \\* a)\r\n* 1 EXISTS\r\n* OK [PERMANENTFLAGS (\\*)] (\r\n%t OK [READ-ONLY] ((\r\n"
+	found, size := "* SEARCH 1\r\n%t OK ada\r\n", fmt.Sprintf("* 1 FETCH (UID 1 RFC822.SIZE %d)\r\n%%t OK ada\r\n", len(body))
+	listed := "* LIST (\\Noselect) \"/\" \"a\\\"(\\\\\"\r\n* LIST () NIL {4}\r\n((\"a\r\n" +
+		"* 1 FETCH (UID 9 BODYSTRUCTURE " + strings.Repeat("(", 60) + `"a" "b" NIL NIL NIL "7bit" 5` + strings.Repeat(") \"mixed\"", 59) + "))\r\n"
+	message := fmt.Sprintf("* 1 FETCH (FLAGS () UID 1 BODY[] {%d}\r\n%s)\r\n%%t OK ada\r\n", len(body), body)
+	for _, mode := range []mail.TLSMode{mail.TLSImplicit, mail.TLSStartTLS, mail.TLSNone} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			got, err := read(t.Context(), imapOver(t, mode, login, open, listed+found, size, message, "* BYE\r\n%t OK\r\n"))
+			if want := []string{"1 " + body}; err != nil || !slices.Equal(got, want) {
+				t.Errorf("%d messages: %v", len(got), err)
 			}
 		})
 	}

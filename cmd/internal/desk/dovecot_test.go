@@ -235,7 +235,8 @@ func TestReceiptsThroughDovecot(t *testing.T) {
 		"K1/1 dsn delivered envid", "K1/1 mdn displayed message-id", "K1/2 dsn delivered envid", "K1/2 reply answered number",
 		"S1/1 dsn delivered envid",
 	}
-	for i, source := range []string{"imaps://" + d.imaps, "imap://" + g.user + "@" + d.imap + "/INBOX"} {
+	// Known to the server's mailbox is known to the Maildir behind it.
+	for i, source := range []string{"imaps://" + d.imaps, "imap://" + g.user + "@" + d.imap + "/INBOX", g.maildir} {
 		res, err := read(source)
 		if err != nil {
 			t.Fatal(err)
@@ -243,7 +244,8 @@ func TestReceiptsThroughDovecot(t *testing.T) {
 		var got []string
 		for _, r := range res.Receipts {
 			got = append(got, fmt.Sprintf("%s/%d %s %s %s", r.Entry, r.Ref.Copy, r.Kind, r.Action, r.Matched))
-			if r.Known != (i > 0) || !strings.HasPrefix(r.Source, "imap") || !strings.Contains(r.Source, "/INBOX/;UID=") {
+			at := strings.HasPrefix(r.Source, "imap") && strings.Contains(r.Source, "/INBOX/;UID=")
+			if r.Known != (i > 0) || at == (source == g.maildir) {
 				t.Errorf("%s: known %v, source %q", source, r.Known, r.Source)
 			}
 		}
@@ -259,6 +261,31 @@ func TestReceiptsThroughDovecot(t *testing.T) {
 		t.Errorf("%d unconfirmed: %v", len(open), err)
 	}
 	f.audited()
+}
+
+// A server that answers beyond all bounds is told apart from one that cannot be
+// reached: to try again is no advice then.
+func TestMailboxBeyondBounds(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		fmt.Fprint(c, "* OK siap\r\n* 1 FETCH (BODYSTRUCTURE "+strings.Repeat("(", 1000))
+		_, _ = c.Read(make([]byte, 1)) // the desk hangs up
+	}()
+	f := officeAt(t, (&clock{t: monday}).now, config.Gateway{Address: l.Addr().String(), TLS: "none", Username: "persandian"})
+	_, err = f.Receipts(t.Context(), ReceiptParams{Sources: []string{"imap://" + l.Addr().String()}, Secrets: right})
+	if coded(err) != CodeMailboxBounds || !strings.Contains(err.Error(), "nested") {
+		t.Errorf("%v (code %q)", err, coded(err))
+	}
 }
 
 // A mailbox on a server is not asked about times long gone, and its address

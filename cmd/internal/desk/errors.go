@@ -82,6 +82,7 @@ const (
 	CodeNotGood        = "desk.not_good"        // a received message is not good
 	CodeMailbox        = "desk.mailbox"         // the mailbox server does not answer, or not as it should
 	CodeMailboxAddress = "desk.mailbox_address" // not the address of a mailbox
+	CodeMailboxBounds  = "desk.mailbox_bounds"  // the mailbox server answers more, or deeper, than any needs
 	CodeMailboxLogin   = "desk.mailbox_login"   // the mailbox server refused account or password
 	CodeMailboxRefused = "desk.mailbox_refused" // the mailbox server does not open the mailbox
 	CodeMailboxTLS     = "desk.mailbox_tls"     // no protected connection to the mailbox server

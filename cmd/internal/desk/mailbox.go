@@ -130,6 +130,8 @@ func (d *Desk) eachInMailbox(ctx context.Context, source string, s Secrets, fn f
 		code = CodeMailboxTLS
 	case mail.CodeRefused:
 		code = CodeMailboxRefused
+	case mail.CodeUnbounded:
+		code = CodeMailboxBounds
 	}
 	if cause := errors.Unwrap(err); cause != nil {
 		err = cause // the stage is no word of the clerk's
