@@ -467,6 +467,9 @@ func (c *metered) Read(p []byte) (int, error) {
 		c.first = c.first[n:]
 		return n, nil
 	}
+	if c.guard != nil && c.guard.refused != nil { // the library may read on; nothing is waited for
+		return 0, c.failing(c.guard.refused)
+	}
 	c.mu.Lock()
 	left, line := c.left, c.line
 	c.mu.Unlock()
