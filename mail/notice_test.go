@@ -2,6 +2,7 @@ package mail
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,4 +213,27 @@ func FuzzParseNotices(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A notice has one form to keep, whatever line ends it came with; what it was
+// kept as before is among the others.
+func TestNoticeForms(t *testing.T) {
+	t.Parallel()
+	const kept = "A: 1\r\n\r\nisi \rx\r\n"
+	for _, came := range []string{
+		kept, "A: 1\n\nisi \rx\n", "A: 1\n\r\nisi \rx\n", "A: 1\n\nisi \rx", "A: 1\n\nisi \rx\n\n", kept + "\r\n", kept + "\n\r\n\r\n",
+	} {
+		got, before := NoticeForms([]byte(came))
+		if string(got) != kept {
+			t.Errorf("%q is kept as %q", came, got)
+		}
+		for _, form := range append(before, got) {
+			if again, _ := NoticeForms(form); string(again) != kept {
+				t.Errorf("%q: form %q would be kept as %q", came, form, again)
+			}
+		}
+		if !slices.ContainsFunc(append(before, got), func(form []byte) bool { return string(form) == came }) {
+			t.Errorf("%q would be noted again: %q", came, before)
+		}
+	}
 }
