@@ -149,16 +149,16 @@ func (c *counter) Write(p []byte) (int, error) {
 // guardMbox reads the message and refuses what an mbox would change.
 func guardMbox(r io.Reader, buf []byte) error {
 	_, err := eachBlock(r, buf, func(block []byte) error {
-		for p := block; ; {
-			i := bytes.Index(p, []byte("From "))
+		// By the blank, which base64 has none of; "F" would be found in every line.
+		for at := 0; ; at++ {
+			i := bytes.IndexByte(block[at:], ' ')
 			if i < 0 {
 				return nil
 			}
-			line := p[bytes.LastIndexByte(p[:i], '\n')+1:]
-			if fromLine(line) {
+			at += i
+			if bytes.HasSuffix(block[:at], []byte("From")) && fromLine(block[bytes.LastIndexByte(block[:at], '\n')+1:]) {
 				return fault(CodeContent, "mbox", "line that begins with From")
 			}
-			p = p[i+1:]
 		}
 	})
 	return err
