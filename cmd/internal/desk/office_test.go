@@ -57,6 +57,7 @@ type office struct {
 	since   int               // what the gateway took before is of other copies of this desk
 	keys    map[string]string // private keys of the correspondents
 	certs   map[string]string
+	cost    crypto.S2KCost // of the passphrases
 }
 
 // monday is Monday, 23 November 2026, 08.05 WIB.
@@ -85,7 +86,12 @@ func newOffice(t testing.TB, o loopback.Options) *office {
 // officeAt makes an office that sends through the given gateway.
 func officeAt(t testing.TB, now func() time.Time, g config.Gateway) *office {
 	t.Helper()
-	f := &office{t: t, dir: t.TempDir(), now: now, keys: map[string]string{}, certs: map[string]string{}}
+	return officeCosting(t, now, g, cheap)
+}
+
+func officeCosting(t testing.TB, now func() time.Time, g config.Gateway, cost crypto.S2KCost) *office {
+	t.Helper()
+	f := &office{t: t, dir: t.TempDir(), now: now, keys: map[string]string{}, certs: map[string]string{}, cost: cost}
 	var err error
 	f.Desk, _, err = Init(t.Context(), InitParams{
 		Dir: filepath.Join(f.dir, "desk"), Office: "Dinas Komunikasi dan Informatika Kota Pekalongan",
@@ -104,7 +110,7 @@ func officeAt(t testing.TB, now func() time.Time, g config.Gateway) *office {
 
 func pass(context.Context) ([]byte, error) { return []byte(right.passphrase), nil }
 
-func (f *office) options() Options { return Options{Now: f.now, Cost: cheap} }
+func (f *office) options() Options { return Options{Now: f.now, Cost: f.cost} }
 
 func (f *office) check(err error) {
 	f.t.Helper()
@@ -132,7 +138,7 @@ func (f *office) officer(handle string, role agenda.Role, nip, keyOut string) {
 func (f *office) correspondent(handle, unit string, kind crypto.KeyKind) {
 	f.t.Helper()
 	secret, err := crypto.GenerateKey(crypto.GenerateParams{
-		Name: unit, Email: handle + "@contoh.sanapati.test", Passphrase: []byte(right.passphrase), Now: f.now(), Kind: kind, Cost: cheap,
+		Name: unit, Email: handle + "@contoh.sanapati.test", Passphrase: []byte(right.passphrase), Now: f.now(), Kind: kind, Cost: f.cost,
 	})
 	f.check(err)
 	cert, err := crypto.CertificateOfSecret(secret)
