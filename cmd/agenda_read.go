@@ -398,6 +398,9 @@ func (a *app) printEntry(w io.Writer, d *desk.Desk, e agenda.Entry, x beside, hi
 		if c.State != "" {
 			state = a.cat.CopyState(string(c.State))
 		}
+		if c.State == agenda.CopyEvidenced && c.Basis == "claim" {
+			state = a.cat.Text("word.copy.evidenced.claim")
+		}
 		if !c.SettledAt.IsZero() {
 			when = a.cat.ShortDate(c.SettledAt) + " " + a.cat.Clock(c.SettledAt)
 		}

@@ -101,6 +101,7 @@ var statusOfCode = map[string]int{
 	"desk.not_ordered":      exitStep,
 	"desk.not_reported":     exitStep,
 	"desk.not_sent":         exitStep,
+	"desk.sent_before":      exitUsage,
 	"desk.not_signed":       exitStep,
 	"desk.passphrase":       exitKey,
 	"desk.preflight":        exitKey,

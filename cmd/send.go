@@ -505,7 +505,6 @@ func (a *app) tellSent(res desk.SendResult) {
 			a.warnLine(line)
 		}
 	}
-	var letters []string
 	type numbered struct {
 		entry    agenda.Entry
 		accepted int
@@ -521,9 +520,6 @@ func (a *app) tellSent(res desk.SendResult) {
 			}
 		}
 		if e.Name.Book == agenda.Surat {
-			if e.State == agenda.StateSent {
-				letters = append(letters, e.Name.String()+" "+a.clockOnly(e.SentAt))
-			}
 			continue
 		}
 		if e.Number != "" && accepted > 0 {
@@ -561,12 +557,23 @@ func (a *app) tellSent(res desk.SendResult) {
 	} else if len(res.Deliveries) == 1 {
 		a.tellOne(res.Deliveries[0])
 	}
+	a.tellBack(res.Entries)
+	a.tellNext(res)
+}
+
+// tellBack gives the times to be written on the back of the ordinary letters that are sent.
+func (a *app) tellBack(entries []agenda.Entry) {
+	var letters []string
+	for _, e := range entries {
+		if e.Name.Book == agenda.Surat && e.State == agenda.StateSent {
+			letters = append(letters, e.Name.String()+" "+a.clockOnly(e.SentAt))
+		}
+	}
 	if len(letters) > 0 {
 		for _, line := range wrapped(a.cat.Text("send.back", "names", strings.Join(letters, ", ")), 78) {
 			fmt.Fprintln(a.out, line)
 		}
 	}
-	a.tellNext(res)
 }
 
 // tellNext gives the command for everything that did not leave.
@@ -705,7 +712,12 @@ func (a *app) settle(ctx context.Context, c *cobra.Command, d *desk.Desk, n agen
 			if found != "" {
 				of = a.cat.Text("send.evidenced." + found)
 			}
-			fmt.Fprintln(w, a.cat.Text("send.evidenced", "entry", n, "time", a.cat.Clock(p.At), "of", of))
+			id := "send.evidenced"
+			if p.Evidence != "" {
+				id = "send.evidenced_file"
+			}
+			fmt.Fprintln(w, a.cat.Text(id, "entry", n, "time", a.cat.Clock(p.At), "of", of))
+			a.tellBack([]agenda.Entry{e})
 		case agenda.CopyReady:
 			fmt.Fprintln(w, a.cat.Text("send.ready_again", "entry", n))
 		case agenda.CopyCancelled:

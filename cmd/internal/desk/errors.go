@@ -62,6 +62,7 @@ const (
 	CodePreflight      = "desk.preflight"       // an addressee's key is not fit
 	CodeUnconfirmed    = "desk.unconfirmed"     // fingerprint not confirmed
 	CodeNoCertificate  = "desk.no_certificate"  // addressee without certificate
+	CodeSentBefore     = "desk.sent_before"     // said to have left before its message was made
 	CodeStale          = "desk.stale"           // draft no longer fits the entry
 	CodeDamaged        = "desk.damaged"         // a stored file is not what the book says
 	CodeNoKey          = "desk.no_key"          // own key not found

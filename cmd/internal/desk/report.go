@@ -448,8 +448,11 @@ func remark(c agenda.Copy) string {
 	case agenda.CopyAccepted:
 		return acceptedRemark
 	case agenda.CopyEvidenced:
-		if c.Basis == "file" {
+		switch {
+		case c.Basis == "file" && c.Route == "manual":
 			return "dikirim melalui webmail; bukti berkas"
+		case c.Basis == "file":
+			return "menurut bukti berkas"
 		}
 		return "menurut keterangan petugas"
 	case agenda.CopyDoubt:

@@ -313,6 +313,14 @@ func TestEvidenceOfAnotherCopy(t *testing.T) {
 	if err := settle(2, 1); coded(err) != CodeEvidence || f.copyStates(n) != "handed handed" || f.entry(n).Copies[1].Basis != "" {
 		t.Errorf("error %v, copies %s, basis %q", err, f.copyStates(n), f.entry(n).Copies[1].Basis)
 	}
+	// A webmail writes addresses as it likes.
+	own := filepath.Join(folders[1], "pesan.eml")
+	data, err := os.ReadFile(own)
+	f.check(err)
+	shouted := strings.Replace(string(data), "To: batang@contoh", "To: \"Diskominfo\" <Batang@Contoh", 1)
+	shouted = strings.Replace(shouted, ".sanapati.test\r\n", ".sanapati.test>\r\n", 2)
+	shouted = strings.Replace(shouted, ".sanapati.test>", ".sanapati.test", 1) // that of From
+	f.check(os.WriteFile(own, []byte(shouted), 0o600))
 	if err := settle(2, 2); err != nil || f.copyStates(n) != "handed evidenced" {
 		t.Errorf("error %v, copies %s", err, f.copyStates(n))
 	}

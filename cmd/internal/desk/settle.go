@@ -65,6 +65,10 @@ func (d *Desk) Settle(ctx context.Context, p SettleParams) (agenda.Entry, error)
 		}
 		r.Basis = "file"
 	}
+	// Clerks write times without seconds.
+	if p.To == agenda.CopyEvidenced && !p.At.IsZero() && p.At.Before(e.ReleasedAt.Truncate(time.Minute)) {
+		return e, &Error{code: CodeSentBefore, Entry: e.Name}
+	}
 	return d.Book.Resolve(ctx, who, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}, r)
 }
 
@@ -145,8 +149,9 @@ func (d *Desk) sameMessage(c agenda.Copy, path string) error {
 		return err
 	}
 	// All copies of an entry carry the same parts: only the addressee tells
-	// which of them this message was.
-	if len(want.Parts) == 0 || got.To != want.To {
+	// which of them this message was. Mail programs write addresses in other
+	// letters than were typed.
+	if len(want.Parts) == 0 || !strings.EqualFold(got.To, want.To) {
 		return errOtherBytes
 	}
 	for i := range want.Parts {
