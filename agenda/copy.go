@@ -572,23 +572,32 @@ func (b *Book) Resolve(ctx context.Context, a Actor, ref CopyRef, r Resolution) 
 	return b.EntryByID(ctx, ref.Entry)
 }
 
-// Readdress gives a certainly rejected copy a new address and a new frozen
-// message: same correspondent, same kriptogram and number.
-func (b *Book) Readdress(ctx context.Context, a Actor, ref CopyRef, c FrozenCopy, reason string) error {
+// Readdress gives a copy that the server certainly has not taken a new address
+// and a new frozen message: same correspondent, same kriptogram and number. One
+// that only waits is made anew for another address, never for its own.
+func (b *Book) Readdress(ctx context.Context, a Actor, ref CopyRef, to FrozenCopy, reason string) error {
 	return b.update(ctx, a, onCopy(ref, func(u *update, t taken, d delivery) error {
-		if d.state != CopyRejected {
+		waits := d.state == CopyReady || d.state == CopyDeferred
+		if waits {
+			c, err := u.claimed(ref, t, 0)
+			if err != nil {
+				return err
+			}
+			waits = c.Address != to.Address
+		}
+		if d.state != CopyRejected && !waits {
 			return &Error{code: "agenda.step_order", Entry: t.name, Copy: ref.Copy, State: State(d.state), Value: string(CopyReady)}
 		}
-		if c.Copy != ref.Copy {
-			return invalid("copy", strconv.Itoa(c.Copy))
+		if to.Copy != ref.Copy {
+			return invalid("copy", strconv.Itoa(to.Copy))
 		}
 		if reason == "" {
 			return missingField("reason")
 		}
-		if c.Address == "" {
+		if to.Address == "" {
 			return missingField("address")
 		}
-		if err := u.freeze(c); err != nil {
+		if err := u.freeze(to); err != nil {
 			return err
 		}
 		e := t.event("copy.readdressed", t.state).setInt("copy", int64(ref.Copy)).
@@ -596,7 +605,7 @@ func (b *Book) Readdress(ctx context.Context, a Actor, ref CopyRef, c FrozenCopy
 		if d.attempt > 0 {
 			e.setInt("attempt", int64(d.attempt))
 		}
-		e.set("address", c.Address).set("reason", reason).set("message", frozenValue(c))
+		e.set("address", to.Address).set("reason", reason).set("message", frozenValue(to))
 		if _, err := u.append(e); err != nil {
 			return err
 		}

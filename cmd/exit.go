@@ -73,6 +73,7 @@ var statusOfCode = map[string]int{
 	"desk.correspondent":    exitUsage,
 	"desk.duplicate":        exitUsage,
 	"desk.address":          exitUsage,
+	"desk.address_changed":  exitStep,
 	"desk.addressee":        exitStep,
 	"desk.damaged":          exitTampered,
 	"desk.doubt":            exitDoubt,

@@ -137,7 +137,7 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 			return a.confirmPlan(p)
 		},
 		Report: func(x desk.Delivery) {
-			a.tellDelivery(x, width, mended[x.Entry])
+			a.tellDelivery(x, width, mended[x.Entry] && x.Attempt > 1)
 			bar.Add(1)
 		},
 		Answers: func(o desk.Outage) {
@@ -499,7 +499,7 @@ func (a *app) tellSent(res desk.SendResult) {
 			if x.Of > 1 {
 				id = "send.skipped_copy"
 			}
-			words = append(words, a.cat.Text(id, "entry", a.entryName(x.Entry), "copy", x.Copy, "state", a.cat.CopyState(string(x.State))))
+			words = append(words, a.cat.Text(id, "entry", a.entryName(x.Entry), "copy", x.Copy, "state", a.skippedWhy(x)))
 		}
 		for _, line := range wrapped(a.cat.Text("send.skipped", "names", strings.Join(words, ", ")), 78) {
 			a.warnLine(line)
@@ -619,8 +619,23 @@ func (a *app) tellNext(res desk.SendResult) {
 	}
 }
 
+// skippedWhy says why a copy was left alone.
+func (a *app) skippedWhy(x desk.Delivery) string {
+	switch x.Code {
+	case desk.CodeAddressChanged, desk.CodeAddresseeChanged:
+		return a.cat.Text("send.held."+x.Code, "name", x.Handle)
+	}
+	return a.cat.CopyState(string(x.State))
+}
+
 // unsettledCommand brings a copy on that only a person can settle; "" for any other.
 func (a *app) unsettledCommand(x desk.Delivery) string {
+	switch x.Code {
+	case desk.CodeAddressChanged:
+		return a.cat.Text("next.command.send", "entry", a.entryName(x.Entry))
+	case desk.CodeAddresseeChanged:
+		return a.cat.Text("next.command.cancel", "entry", a.entryName(x.Entry), "handle", x.Handle)
+	}
 	next, ok := map[agenda.CopyState]desk.Next{
 		agenda.CopyDoubt: desk.NextResolve, agenda.CopyRejected: desk.NextReaddress, agenda.CopyHanded: desk.NextSent,
 	}[x.State]
@@ -911,7 +926,7 @@ func (a *app) sendSummary(d *desk.Desk, res desk.SendResult, n int) error {
 		out.Waiting = append(out.Waiting, deliveryOf(x))
 	}
 	for _, x := range res.Skipped {
-		out.Skipped = append(out.Skipped, skippedJSON{deliveryOf(x), a.cat.CopyState(string(x.State)), a.unsettledCommand(x)})
+		out.Skipped = append(out.Skipped, skippedJSON{deliveryOf(x), a.skippedWhy(x), a.unsettledCommand(x)})
 	}
 	if o := res.Outage; o != nil {
 		out.Outage = &outageJSON{render.Instant(o.From), render.Instant(o.Until), int64(o.Until.Sub(o.From) / time.Second)}

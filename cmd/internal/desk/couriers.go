@@ -100,7 +100,7 @@ func (t *traffic) deliver(entries []agenda.Entry) error {
 	var open []parcel
 	for _, e := range entries {
 		for _, c := range e.Copies {
-			if t.s.takes(c) {
+			if t.s.takes(e, c) {
 				open = append(open, parcel{entry: e, copy: c})
 			}
 		}

@@ -198,15 +198,17 @@ type sending struct {
 	p       SendParams
 	res     *SendResult
 	release []releasable
-	units   map[int64]string // correspondent → unit
-	offered int64            // largest message that the gateway takes; 0: not said
+	offered int64 // largest message that the gateway takes; 0: not said
+
+	correspondents map[int64]agenda.Correspondent
+	held           map[agenda.CopyRef]string // released before, and why they stay
 }
 
 // plan collects what is to be done and refuses the whole command when one of
 // the named entries may not leave: a batch never stops at its third number
 // for something that could be seen before the first.
 func (s *sending) plan(ctx context.Context) error {
-	s.units = map[int64]string{}
+	s.correspondents, s.held = map[int64]agenda.Correspondent{}, map[agenda.CopyRef]string{}
 	entries, err := s.chosen(ctx)
 	if err != nil {
 		return err
@@ -292,12 +294,19 @@ func (s *sending) planOne(ctx context.Context, e agenda.Entry, r releasable, nex
 		pl.Units = append(pl.Units, u)
 	}
 	if underway(e.State) {
+		if err := s.hold(ctx, e); err != nil {
+			return err
+		}
 		open := 0
 		for _, c := range e.Copies {
 			switch c.State {
 			case agenda.CopyReady, agenda.CopyDeferred:
-				if s.takes(c) {
+				if s.takes(e, c) {
 					open++
+				} else if why := s.held[agenda.CopyRef{Entry: e.ID, Copy: c.Copy}]; why != "" {
+					x := s.fate(e, c)
+					x.Code = why
+					s.res.Skipped = append(s.res.Skipped, x)
 				}
 			case agenda.CopyDoubt, agenda.CopyHanded, agenda.CopyRejected:
 				s.res.Skipped = append(s.res.Skipped, s.fate(e, c))
@@ -321,9 +330,12 @@ func (s *sending) planOne(ctx context.Context, e agenda.Entry, r releasable, nex
 	return nil
 }
 
-// takes tells whether this run tries a copy: one that waits for its time only
-// when the entry was named.
-func (s *sending) takes(c agenda.Copy) bool {
+// takes tells whether this run tries a copy: never one that is held, and one
+// that waits for its time only when the entry was named.
+func (s *sending) takes(e agenda.Entry, c agenda.Copy) bool {
+	if s.held[agenda.CopyRef{Entry: e.ID, Copy: c.Copy}] != "" {
+		return false
+	}
 	return c.State == agenda.CopyReady ||
 		c.State == agenda.CopyDeferred && !(s.p.Due && c.NextAt.After(s.d.Now()))
 }
@@ -332,14 +344,14 @@ func (s *sending) unit(ctx context.Context, c agenda.Copy) (string, error) {
 	if c.Correspondent == 0 {
 		return c.Handle, nil
 	}
-	if u, ok := s.units[c.Correspondent]; ok {
-		return u, nil
+	corr, ok := s.correspondents[c.Correspondent]
+	if !ok {
+		var err error
+		if corr, err = s.d.Book.CorrespondentByID(ctx, c.Correspondent); err != nil {
+			return "", err
+		}
+		s.correspondents[c.Correspondent] = corr
 	}
-	corr, err := s.d.Book.CorrespondentByID(ctx, c.Correspondent)
-	if err != nil {
-		return "", err
-	}
-	s.units[c.Correspondent] = corr.Unit
 	return corr.Unit, nil
 }
 
@@ -349,7 +361,7 @@ func (s *sending) fate(e agenda.Entry, c agenda.Copy) Delivery {
 		at = c.DoubtAt
 	}
 	return Delivery{
-		Entry: e.Name, Number: e.Number, Copy: c.Copy, Of: len(e.Copies), Handle: c.Handle, Unit: s.units[c.Correspondent],
+		Entry: e.Name, Number: e.Number, Copy: c.Copy, Of: len(e.Copies), Handle: c.Handle, Unit: s.correspondents[c.Correspondent].Unit,
 		State: c.State, At: at, Attempt: c.Attempts, Reply: c.LastReply, QueueID: c.QueueID, NextAt: c.NextAt,
 	}
 }
@@ -470,6 +482,9 @@ func (s *sending) wait(e agenda.Entry) {
 	for _, c := range e.Copies {
 		switch c.State {
 		case "", agenda.CopyReady, agenda.CopyDeferred:
+			if s.held[agenda.CopyRef{Entry: e.ID, Copy: c.Copy}] != "" {
+				continue // told as skipped
+			}
 			s.res.Waiting = append(s.res.Waiting, s.fate(e, c))
 		}
 	}

@@ -77,6 +77,14 @@ func (d *Desk) Glance(ctx context.Context) (Glance, error) {
 	for _, e := range entries {
 		t := Task{Entry: e, Due: d.Due(e)}
 		t.Next, t.Handle = d.next(e)
+		if t.Next == NextDue {
+			// Held back: with its name `send` mends it, or says what does.
+			if err := d.noneHeld(ctx, e); coded(err) == CodeAddressChanged || coded(err) == CodeAddresseeChanged {
+				t.Next = NextSend
+			} else if err != nil {
+				return g, err
+			}
+		}
 		for _, c := range e.Copies {
 			switch c.State {
 			case agenda.CopyReady:

@@ -379,8 +379,8 @@ func bytesPart(name, media string, data []byte) mail.Part {
 	}}
 }
 
-// Readdress builds a new message for a copy that the server certainly
-// refused: the same correspondent, kriptogram and number, the address that
+// Readdress builds a new message for a copy that the server certainly has not
+// taken: the same correspondent, kriptogram and number, the address that
 // the correspondent has today.
 func (d *Desk) Readdress(ctx context.Context, name agenda.Name, copyNo int, reason string, s Secrets) (agenda.Entry, error) {
 	lock, err := d.senderLock()
@@ -396,7 +396,8 @@ func (d *Desk) Readdress(ctx context.Context, name agenda.Name, copyNo int, reas
 	if err != nil {
 		return e, err
 	}
-	if c.State != agenda.CopyRejected || e.Name.Book == agenda.Laporan { // a refused report is made anew
+	waits := c.State == agenda.CopyReady || c.State == agenda.CopyDeferred
+	if c.State != agenda.CopyRejected && !waits || e.Name.Book == agenda.Laporan { // a refused report is made anew
 		return e, &Error{code: CodeState, Entry: name, Detail: string(c.State)}
 	}
 	r := releasable{dossier: dossier{entry: e}}
@@ -446,8 +447,7 @@ func (d *Desk) loadReleased(ctx context.Context, r *releasable, c agenda.Copy) e
 	if err != nil {
 		return err
 	}
-	if c.Copy > len(r.draft.Recipients) || r.draft.Recipients[c.Copy-1].Fingerprint != corr.Fingerprint ||
-		r.draft.Recipients[c.Copy-1].Subkey != corr.Subkey || corr.State != agenda.Confirmed || corr.Ended {
+	if !enciphered(r.draft, c.Copy, corr) || corr.State != agenda.Confirmed || corr.Ended {
 		return &Error{code: CodeStale, Entry: r.entry.Name, Detail: "recipients"}
 	}
 	if r.entry.Signed == nil || r.entry.Signed.Signature.IsZero() {
@@ -471,8 +471,9 @@ func copyOf(e agenda.Entry, n int) (agenda.Copy, error) {
 	return agenda.Copy{}, &Error{code: CodeNothing, Entry: e.Name, Field: "--copy", Detail: fmt.Sprint(len(e.Copies))}
 }
 
-// ReaddressChanged readdresses every copy of the entries that the server
-// certainly refused and whose correspondent has another address by now. It
+// ReaddressChanged readdresses every copy of the entries that waits, or that
+// the server certainly refused, and whose correspondent has another address by
+// now. It
 // returns the entries that it mended; the others are left as they are.
 func (d *Desk) ReaddressChanged(ctx context.Context, names []agenda.Name, reason string, s Secrets) ([]agenda.Name, error) {
 	var mended []agenda.Name
@@ -485,7 +486,12 @@ func (d *Desk) ReaddressChanged(ctx context.Context, names []agenda.Name, reason
 			continue
 		}
 		for _, c := range e.Copies {
-			if c.State != agenda.CopyRejected || c.Correspondent == 0 {
+			switch c.State {
+			case agenda.CopyRejected, agenda.CopyReady, agenda.CopyDeferred:
+			default:
+				continue
+			}
+			if c.Correspondent == 0 {
 				continue
 			}
 			corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
@@ -494,6 +500,11 @@ func (d *Desk) ReaddressChanged(ctx context.Context, names []agenda.Name, reason
 			}
 			if corr.Address == c.Address {
 				continue
+			}
+			if why, err := d.held(ctx, e, c, corr); err != nil {
+				return mended, err
+			} else if why == CodeAddresseeChanged {
+				continue // told by the sending
 			}
 			if _, err := d.Readdress(ctx, n, c.Copy, reason, s); err != nil {
 				return mended, err

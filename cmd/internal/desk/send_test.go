@@ -12,6 +12,7 @@ import (
 
 	"sandi/agenda"
 	"sandi/cmd/internal/vault"
+	"sandi/crypto"
 	"sandi/mail"
 	"sandi/mail/loopback"
 )
@@ -493,4 +494,69 @@ func TestSendSweepsTheVault(t *testing.T) {
 		t.Errorf("the sweep is not noted: %v", err)
 	}
 	f.audited()
+}
+
+// What was frozen for an address, a key or a correspondent that has changed
+// since does not leave by itself, by no route.
+func TestQueueIsHeldForAChangedAddressee(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		change func(f *office)
+		code   string
+		mends  bool // by sending with the name
+	}{
+		"address": {func(f *office) {
+			_, _, err := f.EditCorrespondent(t.Context(), CorrespondentParams{Handle: "jateng", Address: "baru@contoh.sanapati.test"}, "alamat lama bukan milik tujuan")
+			f.check(err)
+		}, CodeAddressChanged, true},
+		"key": {func(f *office) {
+			was := f.certs["jateng"]
+			secret, err := crypto.GenerateKey(crypto.GenerateParams{
+				Name: "Jateng", Email: "jateng@contoh.sanapati.test", Passphrase: []byte(right.passphrase), Now: f.now(), Kind: crypto.KindRSA3072, Cost: cheap,
+			})
+			f.check(err)
+			cert, err := crypto.CertificateOfSecret(secret)
+			f.check(err)
+			f.check(os.WriteFile(was, cert.Armor(), 0o600))
+			_, _, err = f.EditCorrespondent(t.Context(), CorrespondentParams{Handle: "jateng", Certificate: was}, "kunci lama bocor")
+			f.check(err)
+			f.check(f.ConfirmCorrespondent(t.Context(), "jateng", string(cert.Fingerprint()), "sandiman tujuan", "telepon"))
+		}, CodeAddresseeChanged, false},
+		"ended": {func(f *office) {
+			c, err := f.Book.Correspondent(t.Context(), "jateng")
+			f.check(err)
+			c.Ended = true
+			f.check(f.Book.ChangeCorrespondent(t.Context(), f.Nobody(), c, "tidak dipakai"))
+		}, CodeAddresseeChanged, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newOffice(t, loopback.Options{})
+			n := f.signed("jateng", "batang")
+			f.queued(n)
+			c.change(f)
+			if _, _, err := f.Manual(t.Context(), ManualParams{Name: n, Dir: filepath.Join(f.dir, "manual"), Secrets: right}); coded(err) != c.code {
+				t.Errorf("manual: %v", err)
+			}
+			res, err := f.Send(t.Context(), SendParams{Due: true, Secrets: right})
+			f.check(err)
+			if len(res.Skipped) != 1 || res.Skipped[0].Code != c.code || f.copyStates(n) != "ready accepted" {
+				t.Errorf("skipped %+v, copies %s", res.Skipped, f.copyStates(n))
+			}
+			mended, err := f.ReaddressChanged(t.Context(), []agenda.Name{n}, "alamat diperbaiki", right)
+			f.check(err)
+			f.send(n)
+			states := map[bool]string{true: "accepted accepted", false: "ready accepted"}[c.mends]
+			if len(mended) == 1 != c.mends || f.copyStates(n) != states {
+				t.Errorf("mended %v, copies %s", mended, f.copyStates(n))
+			}
+			for _, m := range f.gateway.Messages() {
+				if strings.HasPrefix(m.To, "jateng@") {
+					t.Errorf("a message went to %s", m.To)
+				}
+			}
+			f.audited()
+		})
+	}
 }

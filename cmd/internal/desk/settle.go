@@ -231,6 +231,9 @@ func (d *Desk) Manual(ctx context.Context, p ManualParams) (agenda.Entry, []stri
 			return e, nil, err
 		}
 	}
+	if err := d.noneHeld(ctx, e); err != nil {
+		return e, nil, errors.Join(err, os.Remove(p.Dir))
+	}
 	who, err := d.ActingOr(ctx, clerks(e.Name.Book)...)
 	if err != nil {
 		return e, nil, err
