@@ -309,21 +309,30 @@ func (b *Book) Last(ctx context.Context) (time.Time, error) {
 	return readLast(ctx, b.readers)
 }
 
+// restored names in meta the event with which the book last came from a backup: work, beside
+// the event that is the truth.
+const restored = "restored"
+
 // Restored records that the book comes from a backup: every copy that was not
-// settled is in doubt, since the book cannot know what was sent after the
-// backup was made. It returns them.
+// settled is in doubt, also one that was refused or given out by hand, since
+// the book cannot know what was sent after the backup was made. It returns
+// them.
 func (b *Book) Restored(ctx context.Context, a Actor, reason string) ([]CopyRef, error) {
 	if strings.TrimSpace(reason) == "" {
 		return nil, missingField("reason")
 	}
 	var doubted []CopyRef
 	err := b.update(ctx, a, func(u *update) error {
-		if _, err := u.append(newEvent("desk.restored").set("reason", reason)); err != nil {
+		seq, err := u.append(newEvent("desk.restored").set("reason", reason))
+		if err != nil {
 			return err
 		}
-		var err error
+		if err := u.exec("INSERT INTO meta(name, value) VALUES($1, $2) ON CONFLICT(name) DO UPDATE SET value=excluded.value",
+			restored, strconv.FormatInt(seq, 10)); err != nil {
+			return err
+		}
 		doubted, err = u.refs(`SELECT c.entry, c.copy FROM entry e JOIN copy c ON c.entry=e.id
- WHERE e.state='released' AND c.state=$1 ORDER BY c.entry, c.copy`, string(CopyReady))
+ WHERE e.state='released' AND c.state IN ('ready', 'rejected', 'handed') ORDER BY c.entry, c.copy`)
 		if err != nil {
 			return err
 		}
@@ -345,6 +354,24 @@ func (b *Book) Restored(ctx context.Context, a Actor, reason string) ([]CopyRef,
 		return nil, err
 	}
 	return doubted, nil
+}
+
+// RestoredSeq is the event since which the book goes on from a backup, 0 if it
+// never came from one.
+func (b *Book) RestoredSeq(ctx context.Context) (int64, error) {
+	var value string
+	err := b.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", restored).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, storage(err)
+	}
+	seq, err := parseCount(value)
+	if err != nil {
+		return 0, tampered("meta " + restored)
+	}
+	return seq, nil
 }
 
 // Rebuild drops the index and replays the log into it. The log, the texts and

@@ -114,6 +114,7 @@ type restoreView struct {
 	Backup  bookStateView  `json:"backup"`
 	Present *bookStateView `json:"present"`
 	Doubted []string       `json:"doubted"`
+	Held    []string       `json:"held"` // only waited to be sent when the backup was made
 	Missing []string       `json:"missing"`
 	Aside   *string        `json:"aside"`
 }
@@ -157,7 +158,7 @@ func (a *app) restore(c *cobra.Command, source string) error {
 		return err
 	}
 	v := restoreView{
-		Schema: "sandi.restore/1", Path: res.Dir, Done: !p.Check, Backup: bookStateOf(res.Backup), Doubted: entryNames(res.Doubted),
+		Schema: "sandi.restore/1", Path: res.Dir, Done: !p.Check, Backup: bookStateOf(res.Backup), Doubted: entryNames(res.Doubted), Held: entryNames(res.Held),
 		Missing: hashes(res.Missing), Aside: render.Text(res.Aside),
 	}
 	if res.Present != nil {
@@ -179,6 +180,9 @@ func (a *app) restore(c *cobra.Command, source string) error {
 	}
 	if len(res.Doubted) > 0 {
 		a.warn("restore.doubted", "names", compact(ranges(res.Doubted, a.thisYear())), "n", len(res.Doubted))
+	}
+	if len(res.Held) > 0 {
+		a.warn("restore.held", "names", compact(ranges(res.Held, a.thisYear())), "n", len(res.Held))
 	}
 	if len(res.Missing) > 0 {
 		a.warn("backup.missing", "n", len(res.Missing))

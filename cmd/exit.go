@@ -65,6 +65,7 @@ var statusOfCode = map[string]int{
 	"desk.archive_private":  exitKey,
 	"desk.archive_same":     exitKey,
 	"desk.archive_unnoted":  exitKey,
+	"desk.before_restore":   exitStep,
 	"desk.book_unreadable":  exitTampered,
 	"desk.busy":             exitBusy,
 	"desk.certificate":      exitKey,

@@ -400,6 +400,7 @@ type Restored struct {
 	Spoilt  bool       // there is a desk, and its book cannot be read
 	Missing []agenda.Hash
 	Doubted []agenda.Name // entries with copies that are in doubt now
+	Held    []agenda.Name // entries that only waited for `send`
 	Aside   string        // where the replaced folder lies
 	Dir     string
 }
@@ -471,6 +472,9 @@ func Restore(ctx context.Context, p RestoreParams, o Options) (Restored, error) 
 		return res, refusal
 	}
 	if res.Doubted, err = d.doubtUnsettled(ctx, p.Reason); err != nil {
+		return res, err
+	}
+	if res.Held, err = d.Sendable(ctx); err != nil {
 		return res, err
 	}
 	if err := d.Close(); err != nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	smtp "github.com/emersion/go-smtp"
+
 	"sandi/agenda"
 	"sandi/mail/loopback"
 )
@@ -234,5 +236,70 @@ func TestBackupNeedsLivingArchiveKey(t *testing.T) {
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file is there: %v", err)
+	}
+}
+
+// A restored desk sends nothing that the desk it replaces may have sent since
+// the backup: neither what was refused or handed out then, nor what only
+// waited for its number.
+func TestRestoredDeskSendsNothingAgain(t *testing.T) {
+	t.Parallel()
+	a := &answers{stage: "rcpt", addr: "batang@", reply: &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "unknown user"}}
+	f := newOffice(t, loopback.Options{Hook: a.hook})
+	refused := f.signed("batang")
+	f.send(refused)
+	handed := f.signed("jateng")
+	_, _, err := f.Manual(t.Context(), ManualParams{Name: handed, Dir: filepath.Join(f.dir, "manual"), Secrets: right})
+	f.check(err)
+	waiting, letter := f.signed("jateng"), f.ordinary("jateng")
+	scan := f.file("p.pdf", []byte("%PDF-1.4 pindaian"))
+	_, err = f.Attach(t.Context(), AttachParams{Name: letter, Files: []string{scan}})
+	f.check(err)
+	key := f.archiveKeyOf()
+	source := f.backup()
+
+	// The desk goes on and brings all of them to their addressees.
+	a.reply = nil
+	_, _, err = f.EditCorrespondent(t.Context(), CorrespondentParams{Handle: "batang", Address: "batang.baru@contoh.sanapati.test"}, "salah ketik")
+	f.check(err)
+	_, err = f.ReaddressChanged(t.Context(), []agenda.Name{refused}, "salah ketik", right)
+	f.check(err)
+	_, err = f.Settle(t.Context(), SettleParams{Name: handed, To: agenda.CopyReady, Reason: "server pulih", Secrets: right})
+	f.check(err)
+	f.send(refused, handed, waiting, letter)
+	if got := len(f.gateway.Messages()); got != 4 {
+		t.Fatalf("the desk sent %d messages, want 4", got)
+	}
+
+	res, err := f.restore(source, key, filepath.Join(t.TempDir(), "baru"), nil)
+	f.check(err)
+	if !slices.Equal(res.Doubted, []agenda.Name{refused, handed}) || !slices.Equal(res.Held, []agenda.Name{waiting, letter}) {
+		t.Errorf("in doubt %v, held %v", res.Doubted, res.Held)
+	}
+	d, err := Open(t.Context(), res.Dir, f.options())
+	f.check(err)
+	defer d.Close()
+	all := []agenda.Name{refused, handed}
+	for _, p := range []SendParams{{Names: all, Secrets: right}, {Due: true, Secrets: right}} {
+		if res, err := d.Send(t.Context(), p); err != nil || len(res.Deliveries) > 0 {
+			t.Errorf("%+v %v", res.Deliveries, err)
+		}
+	}
+	for _, n := range []agenda.Name{waiting, letter} {
+		if _, err := d.Send(t.Context(), SendParams{Names: []agenda.Name{n}, Secrets: right}); coded(err) != CodeBeforeRestore {
+			t.Errorf("%v: %v", n, err)
+		}
+		if _, _, err := d.Manual(t.Context(), ManualParams{Name: n, Dir: filepath.Join(f.dir, "lagi"), Secrets: right}); coded(err) != CodeBeforeRestore {
+			t.Errorf("%v by hand: %v", n, err)
+		}
+	}
+	if got := len(f.gateway.Messages()); got != 4 {
+		t.Fatalf("%d messages after the restore, want 4", got)
+	}
+	// Somebody looked: the letter did not leave. Its scan is taken again.
+	_, err = d.Attach(t.Context(), AttachParams{Name: letter, Files: []string{scan}})
+	f.check(err)
+	if _, err := d.Send(t.Context(), SendParams{Names: []agenda.Name{letter}, Secrets: right}); err != nil {
+		t.Error(err)
 	}
 }

@@ -213,6 +213,10 @@ func (s *sending) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	restored, err := s.d.Book.RestoredSeq(ctx)
+	if err != nil {
+		return err
+	}
 	// The checks are independent of each other; the numbers are not.
 	found := make([]releasable, len(entries))
 	faults := make([]error, len(entries))
@@ -221,7 +225,9 @@ func (s *sending) plan(ctx context.Context) error {
 			return nil
 		}
 		return s.d.Book.Within(ctx, func(ctx context.Context) error {
-			found[i], faults[i] = s.d.mayRelease(ctx, entries[i])
+			if found[i], faults[i] = s.d.mayRelease(ctx, entries[i]); faults[i] == nil && readyBefore(entries[i], restored) {
+				faults[i] = &Error{code: CodeBeforeRestore, Entry: entries[i].Name, Detail: string(entries[i].Name.Book)}
+			}
 			return nil
 		})
 	})
@@ -241,6 +247,16 @@ func (s *sending) plan(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// readyBefore tells whether an entry only waited for `send` when the book was
+// restored: the desk that was lost may have sent it. What is scanned or
+// enciphered again since, by somebody who looked, goes its way.
+func readyBefore(e agenda.Entry, restored int64) bool {
+	if e.Signed != nil {
+		return e.Signed.Seq < restored
+	}
+	return len(e.Attachments) > 0 && e.Attachments[0].Seq < restored
 }
 
 // underway tells whether an entry was released before.

@@ -63,6 +63,7 @@ const (
 	CodeUnconfirmed    = "desk.unconfirmed"     // fingerprint not confirmed
 	CodeNoCertificate  = "desk.no_certificate"  // addressee without certificate
 	CodeSentBefore     = "desk.sent_before"     // said to have left before its message was made
+	CodeBeforeRestore  = "desk.before_restore"  // ready before the backup was restored: perhaps sent since
 	CodeStale          = "desk.stale"           // draft no longer fits the entry
 	CodeDamaged        = "desk.damaged"         // a stored file is not what the book says
 	CodeNoKey          = "desk.no_key"          // own key not found
