@@ -324,32 +324,69 @@ const unreachable = "unreachable" // in meta: since when the gateway does not an
 // Unreachable remembers the first moment at which the gateway did not answer.
 // It is no event: an outage enters the log when it is over.
 func (b *Book) Unreachable(ctx context.Context, at time.Time) error {
+	return b.remember(ctx, unreachable, at)
+}
+
+const loginRefused = "login-refused" // in meta: since when the gateway does not take the login
+
+// RefuseLogin remembers the first moment at which the gateway refused the
+// login: whoever tries the same password again by itself locks the account.
+func (b *Book) RefuseLogin(ctx context.Context, at time.Time) error {
+	return b.remember(ctx, loginRefused, at)
+}
+
+// AcceptLogin forgets RefuseLogin.
+func (b *Book) AcceptLogin(ctx context.Context) error {
+	if at, err := b.LoginRefused(ctx); err != nil || at.IsZero() {
+		return err
+	}
 	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
-		return u.exec("INSERT INTO meta(name, value) VALUES($1, $2) ON CONFLICT(name) DO NOTHING", unreachable, formatStamp(at))
+		return u.exec("DELETE FROM meta WHERE name=$1", loginRefused)
 	})
 }
 
-// Reachable records the outage that ends now, if the gateway was remembered as
-// unreachable, and returns when it began; the zero time when there was none.
-func (b *Book) Reachable(ctx context.Context, a Actor, at time.Time) (since time.Time, err error) {
+// LoginRefused is the moment that RefuseLogin remembers, zero when the last
+// login succeeded.
+func (b *Book) LoginRefused(ctx context.Context) (time.Time, error) {
+	return b.remembered(ctx, loginRefused)
+}
+
+// remember keeps the first of several moments until it is deleted.
+func (b *Book) remember(ctx context.Context, name string, at time.Time) error {
+	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+		return u.exec("INSERT INTO meta(name, value) VALUES($1, $2) ON CONFLICT(name) DO NOTHING", name, formatStamp(at))
+	})
+}
+
+func (b *Book) remembered(ctx context.Context, name string) (time.Time, error) {
 	var stamp string
-	err = b.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", unreachable).Scan(&stamp)
+	err := b.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", name).Scan(&stamp)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil
 	}
 	if err != nil {
 		return time.Time{}, storage(err)
 	}
-	from, err := parseStamp(stamp)
+	at, err := parseStamp(stamp)
 	if err != nil {
-		return time.Time{}, tampered("meta " + unreachable)
+		return time.Time{}, tampered("meta " + name)
+	}
+	return at, nil
+}
+
+// Reachable records the outage that ends now, if the gateway was remembered as
+// unreachable, and returns when it began; the zero time when there was none.
+func (b *Book) Reachable(ctx context.Context, a Actor, at time.Time) (since time.Time, err error) {
+	from, err := b.remembered(ctx, unreachable)
+	if err != nil || from.IsZero() {
+		return time.Time{}, err
 	}
 	if at.Before(from) {
 		at = from
 	}
 	err = b.update(ctx, a, func(u *update) error {
 		since = time.Time{} // an update may run again
-		gone, err := u.changed("DELETE FROM meta WHERE name=$1 AND value=$2", unreachable, stamp)
+		gone, err := u.changed("DELETE FROM meta WHERE name=$1 AND value=$2", unreachable, formatStamp(from))
 		if err != nil || !gone {
 			return err
 		}

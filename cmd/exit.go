@@ -85,6 +85,7 @@ var statusOfCode = map[string]int{
 	"desk.import":           exitUsage,
 	"desk.key_medium":       exitKey,
 	"desk.no_address":       exitUsage,
+	"desk.login_held":       exitRefused,
 	"desk.mailbox":          exitDeferred,
 	"desk.mailbox_address":  exitUsage,
 	"desk.mailbox_bounds":   exitRefused,
@@ -191,7 +192,7 @@ func retryOf(code string) string {
 		return "ask"
 	}
 	switch code {
-	case "agenda.clock_ahead", "agenda.clock_behind", "desk.mailbox_bounds", "desk.mailbox_login", "desk.mailbox_tls", "mail.auth", "mail.tls", "mail.no_starttls", "mail.unbounded", "vault.fatal":
+	case "agenda.clock_ahead", "agenda.clock_behind", "desk.login_held", "desk.mailbox_bounds", "desk.mailbox_login", "desk.mailbox_tls", "mail.auth", "mail.no_starttls", "mail.tls", "mail.unbounded", "vault.fatal":
 		return "ask"
 	}
 	return "no"

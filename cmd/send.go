@@ -125,7 +125,7 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	width, downTold := 0, false
 	bar := a.term.Progress("", 0)
 	p := desk.SendParams{
-		Names: names, Due: f.due || f.all, Queue: f.queue, DryRun: a.flags.dryRun, Secrets: a.secrets(),
+		Names: names, Due: f.due || f.all, Queue: f.queue, DryRun: a.flags.dryRun, Secrets: a.secrets(), Attended: a.term.CanPrompt(),
 		Confirm: func(p desk.Plan) error {
 			width = unitWidth(p)
 			if !a.term.OutIsTerminal() { // there the lines themselves show how far it is

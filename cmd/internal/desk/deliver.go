@@ -10,6 +10,7 @@ import (
 
 	"sandi/agenda"
 	"sandi/cmd/internal/vault"
+	"sandi/mail"
 )
 
 // SendParams say what is to leave.
@@ -19,6 +20,9 @@ type SendParams struct {
 	Queue   bool          // number and queue although the gateway is down
 	DryRun  bool
 	Secrets Secrets
+	// Attended tells that a person is there, who may try a login again that
+	// the gateway refused.
+	Attended bool
 	// Confirm is shown what will happen before anything does; its error stops
 	// the command.
 	Confirm func(Plan) error
@@ -141,9 +145,15 @@ func (s *sending) rehearse() error {
 	return nil
 }
 
+// loginRefused tells a gateway that does not take our login from one that is
+// away: waiting mends nothing.
+func loginRefused(err error) bool {
+	return coded(err) == mail.CodeAuth || coded(err) == CodeLoginHeld
+}
+
 // noteOutage remembers since when the gateway does not answer.
 func (d *Desk) noteOutage(ctx context.Context, res SendResult) error {
-	if res.Down != nil && coded(res.Down) != "mail.auth" {
+	if res.Down != nil && !loginRefused(res.Down) {
 		return d.Book.Unreachable(ctx, d.Now())
 	}
 	return nil
@@ -385,7 +395,14 @@ func (s *sending) fate(e agenda.Entry, c agenda.Copy) Delivery {
 // run connects first: a number is given only when the gateway is there, or
 // when the clerk wants to number and queue.
 func (s *sending) run(ctx context.Context) error {
-	session, err := s.d.connect(ctx, s.p.Secrets)
+	var session *mail.Session
+	var err error
+	if !s.p.Attended {
+		err = s.d.mayLogIn(ctx)
+	}
+	if err == nil {
+		session, err = s.d.connect(ctx, s.p.Secrets)
+	}
 	if ours := (*ourFault)(nil); errors.As(err, &ours) {
 		return ours.err
 	}
@@ -394,7 +411,7 @@ func (s *sending) run(ctx context.Context) error {
 	}
 	if err != nil {
 		s.res.Down = err
-		if coded(err) == "mail.auth" || len(s.release) == 0 || !s.wantsQueue(err) {
+		if loginRefused(err) || len(s.release) == 0 || !s.wantsQueue(err) {
 			s.allWaiting()
 			return nil
 		}

@@ -64,6 +64,7 @@ const (
 	CodeNoCertificate  = "desk.no_certificate"  // addressee without certificate
 	CodeSentBefore     = "desk.sent_before"     // said to have left before its message was made
 	CodeBeforeRestore  = "desk.before_restore"  // ready before the backup was restored: perhaps sent since
+	CodeLoginHeld      = "desk.login_held"      // the login was refused before: only a person tries it again
 	CodeStale          = "desk.stale"           // draft no longer fits the entry
 	CodeDamaged        = "desk.damaged"         // a stored file is not what the book says
 	CodeNoKey          = "desk.no_key"          // own key not found

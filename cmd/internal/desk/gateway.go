@@ -29,7 +29,34 @@ func (d *Desk) connect(ctx context.Context, s Secrets) (*mail.Session, error) {
 	if ours := (*ourFault)(nil); errors.As(err, &ours) {
 		return nil, ours
 	}
+	if noted := d.noteLogin(context.WithoutCancel(ctx), err); noted != nil {
+		if session != nil {
+			session.Close()
+		}
+		return nil, errors.Join(err, noted)
+	}
 	return session, err
+}
+
+// noteLogin remembers whether the gateway refused the login.
+func (d *Desk) noteLogin(ctx context.Context, err error) error {
+	refused := (*mail.Error)(nil)
+	switch {
+	case err == nil:
+		return d.Book.AcceptLogin(ctx)
+	case errors.As(err, &refused) && refused.Code() == mail.CodeAuth && refused.Reply != nil:
+		return d.Book.RefuseLogin(ctx, d.Now())
+	}
+	return nil
+}
+
+// mayLogIn refuses to try a login by itself that the gateway refused before:
+// servers lock accounts after a few of them.
+func (d *Desk) mayLogIn(ctx context.Context) error {
+	if at, err := d.Book.LoginRefused(ctx); err != nil || at.IsZero() {
+		return err
+	}
+	return refuse(CodeLoginHeld)
 }
 
 func (d *Desk) gateway(s Secrets) (mail.Gateway, error) {

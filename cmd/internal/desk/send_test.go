@@ -1,7 +1,9 @@
 package desk
 
 import (
+	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,9 +87,40 @@ func TestWrongMailPasswordStopsTheQueue(t *testing.T) {
 	t.Parallel()
 	f := newOffice(t, loopback.Options{})
 	n := f.signed("jateng")
-	res, err := f.Send(t.Context(), SendParams{Names: []agenda.Name{n}, Queue: true, Secrets: secrets{right.passphrase, "salah"}})
+	calls := 0
+	f.opts.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		calls++
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
+	p := SendParams{Names: []agenda.Name{n}, Queue: true, Secrets: secrets{right.passphrase, "salah"}}
+	res, err := f.Send(t.Context(), p)
 	if err != nil || coded(res.Down) != mail.CodeAuth || f.numbers() != 0 {
 		t.Errorf("error %v, down %v, %d numbers", err, res.Down, f.numbers())
+	}
+	// A timer that goes on trying would lock the account.
+	for range 3 {
+		f.mailPassword = ""
+		if res, err := f.Send(t.Context(), p); err != nil || coded(res.Down) != CodeLoginHeld || f.numbers() != 0 {
+			t.Errorf("error %v, down %v, %d numbers", err, res.Down, f.numbers())
+		}
+	}
+	if calls != 1 {
+		t.Errorf("%d connections, want one for the one login", calls)
+	}
+	if since, err := f.Book.Reachable(t.Context(), f.Nobody(), f.now()); err != nil || !since.IsZero() {
+		t.Errorf("a refused login is told as an outage since %v, %v", since, err)
+	}
+	// A person may try again; once a login succeeds, everybody may.
+	p.Attended = true
+	if res, err := f.Send(t.Context(), p); err != nil || coded(res.Down) != mail.CodeAuth {
+		t.Errorf("attended: error %v, down %v", err, res.Down)
+	}
+	f.mailPassword = ""
+	_, err = f.Probe(t.Context(), right)
+	f.check(err)
+	f.send(n)
+	if f.entry(n).State != agenda.StateSent {
+		t.Errorf("state %s", f.entry(n).State)
 	}
 }
 

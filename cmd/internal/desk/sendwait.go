@@ -22,7 +22,7 @@ func (d *Desk) SendWaiting(ctx context.Context, p SendParams, between func(until
 	patience := firstWait
 	for {
 		names, next := total.putOff()
-		if err != nil || len(names) == 0 || coded(total.Down) == "mail.auth" {
+		if err != nil || len(names) == 0 || loginRefused(total.Down) {
 			return total, err
 		}
 		if next.IsZero() {
