@@ -448,3 +448,43 @@ func TestProbe(t *testing.T) {
 		t.Errorf("with another pin: %v", err)
 	}
 }
+
+// A gateway that takes a few messages a connection and then says goodbye, or
+// hangs up, gets the next one over a new connection and not after five minutes.
+func TestGatewayEndsConnections(t *testing.T) {
+	t.Parallel()
+	for name, goodbye := range map[string]bool{"421": true, "silent": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var said, dialled atomic.Int32
+			var conn atomic.Value
+			f := newOffice(t, loopback.Options{Hook: func(stage, _ string) *smtp.SMTPError {
+				if stage != "mail" || said.Add(1)%4 != 0 {
+					return nil
+				}
+				if !goodbye {
+					conn.Load().(net.Conn).Close()
+				}
+				return &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 7, 0}, Message: "enough for this connection"}
+			}})
+			f.Config.Gateway.Connections = 1
+			f.opts.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				dialled.Add(1)
+				c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+				conn.Store(c)
+				return c, err
+			}
+			names := f.attached(8, "jateng")
+			res := f.send(names...)
+			for _, x := range res.Deliveries {
+				if x.State != agenda.CopyAccepted || x.Attempt != 1 {
+					t.Errorf("%+v", x)
+				}
+			}
+			if len(res.Deliveries) != len(names) || dialled.Load() != 3 {
+				t.Errorf("%d deliveries over %d connections", len(res.Deliveries), dialled.Load())
+			}
+			f.judged()
+		})
+	}
+}

@@ -270,8 +270,15 @@ func (c *courier) carry(p parcel) error {
 		t.keep(p)
 		return errors.Join(err, t.giveBack([]agenda.Claimed{p.Claimed}))
 	}
+	reused := c.carried > 0
 	c.carried++
+	peer := c.session.Peer()
 	out, armed, err := c.transmit(p)
+	if err == nil && reused && c.left(out) && c.connected() == nil {
+		c.carried++
+		peer = c.session.Peer()
+		out, armed, err = c.transmit(p)
+	}
 	<-c.recorded
 	if err != nil {
 		// Nothing left: the frozen message is not what the book says. The
@@ -281,7 +288,7 @@ func (c *courier) carry(p parcel) error {
 		t.mu.Unlock()
 		return t.s.d.Book.Defer(context.WithoutCancel(t.ctx), p.CopyRef, t.s.d.Now().Add(retryDelay(p.Attempt)), coded(err))
 	}
-	f, wait := t.s.record(context.WithoutCancel(t.ctx), p, c.session.Peer(), out)
+	f, wait := t.s.record(context.WithoutCancel(t.ctx), p, peer, out)
 	recorded := make(chan struct{})
 	c.recorded = recorded
 	go func() {
@@ -294,6 +301,13 @@ func (c *courier) carry(p parcel) error {
 		t.tell(f)
 	}()
 	return nil
+}
+
+// left tells that the gateway ended a connection between two messages, without
+// a word or with 421, as many do after some: nothing of this one was said, and
+// a new connection carries it.
+func (c *courier) left(out mail.Outcome) bool {
+	return out.State == mail.OutcomeDeferred && out.Stage == mail.StageMail && !c.session.Usable() && c.t.ctx.Err() == nil
 }
 
 // transmit makes the attempt; armed is what the book says of it.
