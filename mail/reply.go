@@ -118,9 +118,18 @@ func splitReply(line string) (code int, last bool, text string, ok bool) {
 // enhanced returns the status code of RFC 2034 at the start of text when its
 // class is that of code.
 func enhanced(code int, text string) string {
+	if word := statusWord(text); word != "" && int(word[0]-'0') == code/100 {
+		return word
+	}
+	return ""
+}
+
+// statusWord returns the first word of text if it has the form of a status code
+// of RFC 3463 with class 2, 4 or 5.
+func statusWord(text string) string {
 	word, _, _ := strings.Cut(text, " ")
 	parts := strings.Split(word, ".")
-	if len(parts) != 3 || parts[0] != string(rune('0'+code/100)) {
+	if len(parts) != 3 || parts[0] != "2" && parts[0] != "4" && parts[0] != "5" {
 		return ""
 	}
 	for _, p := range parts[1:] {
@@ -129,6 +138,17 @@ func enhanced(code int, text string) string {
 		}
 	}
 	return word
+}
+
+// contradicts tells a reply that says taken with one of its codes and not taken
+// with the other. RFC 2034 §4 wants their classes to agree.
+func contradicts(r Reply) bool {
+	for _, line := range r.Lines {
+		if word := statusWord(line); word != "" && (word[0] == '2') != (r.class() == 2) {
+			return true
+		}
+	}
+	return false
 }
 
 // queueID finds the gateway's own name of a message in its last reply: the

@@ -60,7 +60,8 @@ type Outcome struct {
 //     replies: rejected), and inside DATA the connection is dropped without a
 //     further octet.
 //   - After the dot a whole 2xx, 4xx or 5xx reply gives accepted, deferred or
-//     rejected. All else is doubt. ctx counts no longer; the wait is bounded by
+//     rejected. All else is doubt, also a reply whose enhanced status code says
+//     the opposite of its code. ctx counts no longer; the wait is bounded by
 //     Timeouts.Dot.
 //   - A refused MAIL, RCPT or DATA is followed by RSET and leaves the session
 //     usable, unless the reply was 421.
@@ -380,10 +381,15 @@ func (s *Session) finish(arm func() error) Outcome {
 		s.abort()
 	}
 	o := Outcome{Stage: StageDot, Reply: r, DSN: s.caps.DSN}
-	switch r.class() {
-	case 2:
+	switch class := r.class(); {
+	case s.caps.EnhancedCodes && contradicts(r):
+		// "250 5.7.1 refused", "550 2.0.0 queued": one of the two is wrong, and
+		// we cannot know which.
+		s.abort()
+		o = doubt(answered(CodeProtocol, StageDot, r))
+	case class == 2:
 		o.State, o.QueueID = OutcomeAccepted, queueID(r)
-	case 4, 5:
+	case class == 4 || class == 5:
 		o = refusedBy(StageDot, r)
 	default:
 		s.abort()

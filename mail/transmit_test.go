@@ -99,6 +99,12 @@ func TestTransmitReplies(t *testing.T) {
 		{"dot", "250-a\r\n250 b\r\n", result{"accepted", "", "dot", true, true}},
 		{"dot", "250 ok\r\n250 again\r\n", result{"accepted", "", "dot", false, true}},
 		{"dot", "250-a\r\n451 b\r\n", result{"doubt", mail.CodeProtocol, "dot", false, true}},
+		{"RCPT", "251 2.1.5 not local, will forward\r\n", result{"accepted", "", "dot", true, true}},
+		{"RCPT", "252 2.1.5 cannot verify\r\n", result{"accepted", "", "dot", true, true}},
+		{"dot", "552 5.3.4 too large\r\n", result{"rejected", mail.CodeRefused, "dot", true, true}},
+		{"dot", "250 " + strings.Repeat("x", 10<<10) + "\r\n", result{"doubt", mail.CodeProtocol, "dot", false, true}},
+		{"dot", "250 dit\xe9rima\r\n", result{"doubt", mail.CodeProtocol, "dot", false, true}},
+		{"dot", "250 diterim\u00e1\r\n", result{"doubt", mail.CodeProtocol, "dot", false, true}},
 		{"dot", "250 ok\n", result{"doubt", mail.CodeProtocol, "dot", false, true}},
 		{"dot", "250 \x1b[2J\r\n", result{"doubt", mail.CodeProtocol, "dot", false, true}},
 		{"dot", "25", result{"doubt", mail.CodeTimeout, "dot", false, true}},
@@ -139,6 +145,36 @@ func TestTransmitReplies(t *testing.T) {
 }
 
 // TestTransmitEarlyReply: a reply before the dot is never success.
+// A gateway that promised enhanced status codes and says taken with one code
+// and refused with the other leaves doubt. Without the promise the text is
+// only text.
+func TestTransmitContradiction(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		reply           string
+		promised, plain mail.OutcomeState
+	}{
+		{"250 2.0.0 ok\r\n", mail.OutcomeAccepted, mail.OutcomeAccepted},
+		{"250 5.7.1 refused by policy\r\n", mail.OutcomeDoubt, mail.OutcomeAccepted},
+		{"250 4.3.0 later\r\n", mail.OutcomeDoubt, mail.OutcomeAccepted},
+		{"250-2.0.0 ok\r\n250 5.7.1 quarantined\r\n", mail.OutcomeDoubt, mail.OutcomeAccepted},
+		{"550 2.0.0 queued as 1\r\n", mail.OutcomeDoubt, mail.OutcomeRejected},
+		{"451 2.0.0 queued as 1\r\n", mail.OutcomeDoubt, mail.OutcomeDeferred},
+		{"554 4.7.1 refused\r\n", mail.OutcomeRejected, mail.OutcomeRejected},
+		{"450 5.7.1 greylisted\r\n", mail.OutcomeDeferred, mail.OutcomeDeferred},
+		{"250 1.2.3 version\r\n", mail.OutcomeAccepted, mail.OutcomeAccepted},
+	}
+	for _, c := range cases {
+		for caps, want := range map[string]mail.OutcomeState{"ENHANCEDSTATUSCODES": c.promised, "8BITMIME": c.plain} {
+			g := gateway{caps: []string{caps}, replies: map[string]string{"dot": c.reply}}
+			o := connect(t, g.client()).Transmit(t.Context(), delivery(t), strings.NewReader(text), func() error { return nil })
+			if o.State != want {
+				t.Errorf("%q with %s: %s (%v), want %s", c.reply, caps, o.State, o.Err, want)
+			}
+		}
+	}
+}
+
 func TestTransmitEarlyReply(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
