@@ -1,10 +1,12 @@
 package agenda
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -177,6 +179,7 @@ type delivery struct {
 	index   CopyState // state in the index
 	state   CopyState // of the outbox where a row exists
 	attempt int
+	note    string // of the outbox row
 }
 
 // delivery reads a copy of a released entry and checks that its entry takes
@@ -187,10 +190,10 @@ func (u *update) delivery(ref CopyRef) (delivery, taken, error) {
 		return delivery{}, t, err
 	}
 	d := delivery{ref: ref}
-	var index, state sql.NullString
+	var index, state, note sql.NullString
 	var attempt sql.NullInt64
-	err = u.row(`SELECT c.state, o.state, o.attempt FROM copy c LEFT JOIN outbox o ON o.entry=c.entry AND o.copy=c.copy
- WHERE c.entry=$1 AND c.copy=$2`, ref.Entry, ref.Copy).Scan(&index, &state, &attempt)
+	err = u.row(`SELECT c.state, o.state, o.attempt, o.note FROM copy c LEFT JOIN outbox o ON o.entry=c.entry AND o.copy=c.copy
+ WHERE c.entry=$1 AND c.copy=$2`, ref.Entry, ref.Copy).Scan(&index, &state, &attempt, &note)
 	if errors.Is(err, sql.ErrNoRows) {
 		return d, t, &Error{code: "agenda.not_found", Entry: t.name, Copy: ref.Copy, Field: "copy"}
 	}
@@ -198,6 +201,7 @@ func (u *update) delivery(ref CopyRef) (delivery, taken, error) {
 		return d, t, storage(err)
 	}
 	d.index, d.state, d.attempt = CopyState(index.String), CopyState(index.String), int(attempt.Int64)
+	d.note = note.String
 	if state.Valid {
 		d.state = CopyState(state.String)
 	} else {
@@ -267,7 +271,11 @@ func (b *Book) Recover(ctx context.Context, a Actor) (doubted, deferred []CopyRe
 			if err != nil {
 				return err
 			}
-			if _, err := u.append(u.copyEvent(t, d, CopyDoubt, t.state)); err != nil {
+			said := d.dialogue(Object{}) // of the attempts before
+			if err := u.putObject(said); err != nil {
+				return err
+			}
+			if _, err := u.append(u.copyEvent(t, d, CopyDoubt, t.state).setHash("dialogue", said.SHA256)); err != nil {
 				return err
 			}
 			if err := u.unqueue(ref); err != nil {
@@ -442,16 +450,46 @@ func (b *Book) Arm(ctx context.Context, ref CopyRef) error {
 	})
 }
 
+// maxAttempts bounds what is kept of attempts that failed, in octets.
+const maxAttempts = 64 << 10
+
+// noted is the note of a deferred copy: what is shown, in one line, and behind
+// it the dialogues of all attempts so far, of which the oldest lines give way.
+func (d *delivery) noted(shown string, dialogue []byte) string {
+	_, past, _ := strings.Cut(d.note, "\n")
+	past += string(dialogue)
+	if extra := len(past) - maxAttempts; extra > 0 {
+		past = past[extra:]
+		_, past, _ = strings.Cut(past, "\n")
+	}
+	return strings.ReplaceAll(normal(shown), "\n", " ") + "\n" + normal(past)
+}
+
+// dialogue is the record of every attempt at a copy, the last one behind those
+// that were put off. Without any of those it is the last one as it came.
+func (d *delivery) dialogue(last Object) Object {
+	_, past, _ := strings.Cut(d.note, "\n")
+	if past == "" {
+		return last
+	}
+	return NewObject(cmp.Or(last.Media, "text/plain; charset=utf-8"), append([]byte(past), last.Data...))
+}
+
 // Defer records that the attempt certainly failed and may be made again at
-// next. It is work, not an event; a zero next means at once.
-func (b *Book) Defer(ctx context.Context, ref CopyRef, next time.Time, note string) error {
+// next; note is shown, dialogue goes on record when the copy is settled. It is
+// work, not an event; a zero next means at once.
+func (b *Book) Defer(ctx context.Context, ref CopyRef, next time.Time, note string, dialogue []byte) error {
 	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+		d, _, err := u.delivery(ref)
+		if err != nil {
+			return err
+		}
 		var at any
 		if !next.IsZero() {
 			at = formatStamp(next)
 		}
 		return u.moveOutbox("UPDATE outbox SET state='deferred', next_at=$1, note=$2, since=$3 WHERE entry=$4 AND copy=$5 AND state IN ('claimed', 'armed')",
-			ref, at, normal(note), formatStamp(u.stamp), ref.Entry, ref.Copy)
+			ref, at, d.noted(note, dialogue), formatStamp(u.stamp), ref.Entry, ref.Copy)
 	})
 }
 
@@ -491,7 +529,8 @@ func conclusion(ref CopyRef, s Settlement) func(u *update) error {
 		if s.Attempt != 0 && s.Attempt != d.attempt {
 			return &Error{code: "agenda.changed", Entry: t.name, Copy: ref.Copy, Field: "attempt"}
 		}
-		if err := u.putObject(s.Dialogue); err != nil {
+		said := d.dialogue(s.Dialogue)
+		if err := u.putObject(said); err != nil {
 			return err
 		}
 		state, err := u.after(t, ref, s.State)
@@ -499,7 +538,7 @@ func conclusion(ref CopyRef, s Settlement) func(u *update) error {
 			return err
 		}
 		e := u.copyEvent(t, d, s.State, state).set("route", s.Route).set("queue-id", s.QueueID).set("tls", s.TLS).
-			set("peer", s.Peer).set("address", s.Address).set("reply", s.Reply).setHash("dialogue", s.Dialogue.SHA256)
+			set("peer", s.Peer).set("address", s.Address).set("reply", s.Reply).setHash("dialogue", said.SHA256)
 		if _, err := u.append(e); err != nil {
 			return err
 		}
@@ -549,12 +588,16 @@ func (b *Book) Resolve(ctx context.Context, a Actor, ref CopyRef, r Resolution) 
 		if err := u.putObject(r.Evidence); err != nil {
 			return err
 		}
+		said := d.dialogue(Object{}) // of attempts before the decision
+		if err := u.putObject(said); err != nil {
+			return err
+		}
 		state, err := u.after(t, ref, r.To)
 		if err != nil {
 			return err
 		}
 		e := u.copyEvent(t, d, r.To, state).setTime("at", r.At).set("route", r.Route).set("basis", r.Basis).
-			setHash("evidence", r.Evidence.SHA256).set("reason", r.Reason)
+			setHash("evidence", r.Evidence.SHA256).set("reason", r.Reason).setHash("dialogue", said.SHA256)
 		if _, err := u.append(e); err != nil {
 			return err
 		}
@@ -600,12 +643,16 @@ func (b *Book) Readdress(ctx context.Context, a Actor, ref CopyRef, to FrozenCop
 		if err := u.freeze(to); err != nil {
 			return err
 		}
+		said := d.dialogue(Object{})
+		if err := u.putObject(said); err != nil {
+			return err
+		}
 		e := t.event("copy.readdressed", t.state).setInt("copy", int64(ref.Copy)).
 			set("from", string(d.index)).set("to", string(CopyReady))
 		if d.attempt > 0 {
 			e.setInt("attempt", int64(d.attempt))
 		}
-		e.set("address", to.Address).set("reason", reason).set("message", frozenValue(to))
+		e.set("address", to.Address).set("reason", reason).setHash("dialogue", said.SHA256).set("message", frozenValue(to))
 		if _, err := u.append(e); err != nil {
 			return err
 		}

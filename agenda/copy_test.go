@@ -30,7 +30,7 @@ func (b *book) put(s CopyState) (Entry, CopyRef) {
 		b.claimArm(ref)
 	case CopyDeferred:
 		b.claimArm(ref)
-		b.must(b.Defer(b.t.Context(), ref, b.clock.Now().Add(time.Hour), "451 nanti"))
+		b.must(b.Defer(b.t.Context(), ref, b.clock.Now().Add(time.Hour), "451 nanti", []byte("C: RCPT\nS: 451 nanti\n")))
 	case CopyAccepted, CopyRejected, CopyDoubt:
 		b.deliver(ref, s)
 	case CopyEvidenced:
@@ -232,4 +232,60 @@ func TestSentWithLastCopy(t *testing.T) {
 		t.Errorf("claim of a sent entry: %v", err)
 	}
 	b.clean()
+}
+
+// The record of every attempt at a copy goes into the book with its fate, also
+// of those that were put off.
+func TestEveryAttemptIsOnRecord(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		end  func(*book, CopyRef)
+		last string
+	}{
+		"accepted": {func(b *book, ref CopyRef) {
+			b.claimArm(ref)
+			_, err := b.Settle(b.t.Context(), clerk, ref, Settlement{State: CopyAccepted, Dialogue: data("S: 250 ok\n")})
+			b.must(err)
+		}, "S: 250 ok\n"},
+		"died": {func(b *book, ref CopyRef) {
+			b.claimArm(ref)
+			_, _, err := b.Recover(b.t.Context(), clerk)
+			b.must(err)
+		}, ""},
+		"handed": {func(b *book, ref CopyRef) {
+			_, err := b.Resolve(b.t.Context(), clerk, ref, Resolution{To: CopyHanded, Route: "manual"})
+			b.must(err)
+		}, ""},
+		"readdressed": {func(b *book, ref CopyRef) {
+			b.must(b.Readdress(b.t.Context(), clerk, ref, FrozenCopy{
+				Copy: ref.Copy, Message: vaulted("new message"), MessageID: "<new@contoh.test>", Address: "lain@contoh.test",
+			}, "alamat baru"))
+		}, ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newPeopledBook(t)
+			e := b.at(Kriptogram, StateReleased)
+			ref := CopyRef{e.ID, 2}
+			for _, said := range []string{"S: 421 pertama\n", "S: 451 kedua\n"} {
+				b.claimArm(ref)
+				b.must(b.Defer(t.Context(), ref, b.clock.Now(), "451 kedua\nlagi", []byte(said)))
+			}
+			if got := b.entry(e.ID).Copies[1].LastReply; got != "451 kedua lagi" {
+				t.Errorf("shown %q", got)
+			}
+			c.end(b, ref)
+			var got []byte
+			b.must(readEvents(t.Context(), b.readers, "WHERE e.entry=$1 ORDER BY e.seq DESC LIMIT 1", []any{e.ID}, func(ev *event) error {
+				o, err := b.Object(t.Context(), ev.getHash("dialogue"))
+				got = o.Data
+				return err
+			}))
+			if want := "S: 421 pertama\nS: 451 kedua\n" + c.last; string(got) != want {
+				t.Errorf("on record %q, want %q", got, want)
+			}
+			b.clean()
+		})
+	}
 }

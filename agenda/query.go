@@ -442,7 +442,7 @@ func readCopiesOf(ctx context.Context, q querier, first, last int64, of func(id 
 		if outState.Valid {
 			c.State, c.Attempts, c.NextAt = CopyState(outState.String), int(attempt.Int64), stampOf(next.String)
 			if note.String != "" {
-				c.LastReply = note.String
+				c.LastReply, _, _ = strings.Cut(note.String, "\n")
 			}
 		}
 		if c.Address = valueOf(frozenBody, "address."+strconv.Itoa(c.Copy)); c.Address == "" {

@@ -362,7 +362,7 @@ func TestVoidRefusedOnceOut(t *testing.T) {
 		{"ready", func(CopyRef) {}, ""},
 		{"claimed", func(r CopyRef) { _, err := b.Claim(t.Context(), []CopyRef{r}); b.must(err) }, "agenda.void_refused"},
 		{"armed", b.claimArm, "agenda.void_refused"},
-		{"deferred", func(r CopyRef) { b.claimArm(r); b.must(b.Defer(t.Context(), r, b.clock.Now(), "451")) }, ""},
+		{"deferred", func(r CopyRef) { b.claimArm(r); b.must(b.Defer(t.Context(), r, b.clock.Now(), "451", nil)) }, ""},
 		{"rejected", func(r CopyRef) { b.deliver(r, CopyRejected) }, ""},
 		{"accepted", func(r CopyRef) { b.deliver(r, CopyAccepted) }, "agenda.void_refused"},
 		{"doubt", func(r CopyRef) { b.deliver(r, CopyDoubt) }, "agenda.void_refused"},

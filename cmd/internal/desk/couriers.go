@@ -286,7 +286,7 @@ func (c *courier) carry(p parcel) error {
 		t.mu.Lock()
 		t.faults = append(t.faults, err)
 		t.mu.Unlock()
-		return t.s.d.Book.Defer(context.WithoutCancel(t.ctx), p.CopyRef, t.s.d.Now().Add(retryDelay(p.Attempt)), coded(err))
+		return t.s.d.Book.Defer(context.WithoutCancel(t.ctx), p.CopyRef, t.s.d.Now().Add(retryDelay(p.Attempt)), coded(err), nil)
 	}
 	f, wait := t.s.record(context.WithoutCancel(t.ctx), p, peer, out)
 	recorded := make(chan struct{})
@@ -350,7 +350,7 @@ func (s *sending) record(keep context.Context, p parcel, peer mail.Peer, out mai
 	f.Reply, f.QueueID = out.Reply.String(), out.QueueID
 	if out.State == mail.OutcomeDeferred {
 		f.State, f.NextAt = agenda.CopyDeferred, s.d.Now().Add(retryDelay(p.Attempt))
-		return f, func() error { return s.d.Book.Defer(keep, p.CopyRef, f.NextAt, cmp.Or(f.Reply, f.Code)) }
+		return f, func() error { return s.d.Book.Defer(keep, p.CopyRef, f.NextAt, cmp.Or(f.Reply, f.Code), out.Dialogue) }
 	}
 	f.State = agenda.CopyState(out.State)
 	return f, s.d.Book.Conclude(keep, s.d.Nobody(), p.CopyRef, agenda.Settlement{

@@ -470,8 +470,8 @@ func TestDueTakesOnlyTheCopiesThatAreDue(t *testing.T) {
 	refs := []agenda.CopyRef{{Entry: id, Copy: 1}, {Entry: id, Copy: 2}}
 	_, err := f.Book.Claim(ctx, refs)
 	f.check(err)
-	f.check(f.Book.Defer(ctx, refs[0], f.now(), "nanti"))
-	f.check(f.Book.Defer(ctx, refs[1], f.now().Add(8*time.Hour), "nanti"))
+	f.check(f.Book.Defer(ctx, refs[0], f.now(), "nanti", nil))
+	f.check(f.Book.Defer(ctx, refs[1], f.now().Add(8*time.Hour), "nanti", nil))
 	res, err := f.Send(ctx, SendParams{Due: true, Secrets: right})
 	if err != nil || len(res.Deliveries) != 1 || res.Plan.Copies != 1 || f.copyStates(n) != "accepted deferred" {
 		t.Errorf("error %v, %d deliveries of %d, copies %s", err, len(res.Deliveries), res.Plan.Copies, f.copyStates(n))
