@@ -356,6 +356,26 @@ func (b *Book) Restored(ctx context.Context, a Actor, reason string) ([]CopyRef,
 	return doubted, nil
 }
 
+const place = "place" // in meta: where the book lay when it last sent
+
+// Place is where the book lay when it last sent, as [Book.SetPlace] wrote it.
+func (b *Book) Place(ctx context.Context) (string, error) {
+	var value string
+	err := b.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", place).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return value, storage(err)
+}
+
+// SetPlace remembers where the book lies. A book that finds itself elsewhere is
+// a copy, and nobody knows what the other one has sent.
+func (b *Book) SetPlace(ctx context.Context, where string) error {
+	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+		return u.exec("INSERT INTO meta(name, value) VALUES($1, $2) ON CONFLICT(name) DO UPDATE SET value=excluded.value", place, where)
+	})
+}
+
 // RestoredSeq is the event since which the book goes on from a backup, 0 if it
 // never came from one.
 func (b *Book) RestoredSeq(ctx context.Context) (int64, error) {

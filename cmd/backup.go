@@ -152,7 +152,7 @@ func (a *app) restore(c *cobra.Command, source string) error {
 		bar = nil
 		return a.showRestore(r, p)
 	}
-	res, err := desk.Restore(c.Context(), p, desk.Options{Now: a.hooks.Now, Cost: a.hooks.S2K})
+	res, err := desk.Restore(c.Context(), p, desk.Options{Now: a.hooks.Now, Cost: a.hooks.S2K, Place: a.place})
 	endBar(bar)
 	if err != nil {
 		return err

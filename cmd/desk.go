@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sandi/cmd/internal/desk"
+	"sandi/cmd/internal/vault"
 )
 
 // deskOptions are the options of this run: clock, cost of new keys, who acts.
@@ -13,8 +14,16 @@ func (a *app) deskOptions(c *cobra.Command, readOnly bool) (desk.Options, error)
 	reason, err := a.clockReason(c)
 	return desk.Options{
 		Now: a.hooks.Now, Cost: a.hooks.S2K, ReadOnly: readOnly && !a.flags.dryRun, Rehearse: a.flags.dryRun, AcceptClock: reason,
-		As: a.actor(nil), Dial: a.hooks.Dial,
+		As: a.actor(nil), Dial: a.hooks.Dial, Place: a.place,
 	}, err
+}
+
+// place tells the book of a desk from a copy of it.
+func (a *app) place(path string) (string, error) {
+	if a.hooks.Place != nil {
+		return a.hooks.Place(path)
+	}
+	return vault.Place(path)
 }
 
 // openDesk opens the desk of this run and takes over its language. The caller closes it.

@@ -74,7 +74,7 @@ func (s *site) command(wrap []string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(s.Context(), argv[0], argv[1:]...)
 	c.Dir = s.dir
 	c.Stdin = strings.NewReader(strings.Repeat(testPhrase+"\n", 4))
-	c.Env = append(os.Environ(), "SANDI_TEST_NOW="+time.Unix(0, s.clock.Add(int64(time.Minute))).Format(time.RFC3339), "GOMAXPROCS=1", "SANDI_AS=", "SANDI_LANG=")
+	c.Env = append(os.Environ(), "SANDI_TEST_NOW="+time.Unix(0, s.clock.Add(int64(time.Minute))).Format(time.RFC3339), "SANDI_TEST_PLACE=here", "GOMAXPROCS=1", "SANDI_AS=", "SANDI_LANG=")
 	return c
 }
 

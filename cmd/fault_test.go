@@ -82,7 +82,7 @@ func (r *rig) sandi(args ...string) (stdout, stderr string, exit int) {
 	if r.tls != mail.TLSNone && args[0] == "send" {
 		console.answers[len(r.keys(args))] = testPassword
 	}
-	hooks := Hooks{S2K: cheap, Now: r.now, folder: r.desk, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	hooks := Hooks{S2K: cheap, Now: r.now, Place: onePlace, folder: r.desk, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		return r.dial(ctx, network, address)
 	}}
 	exit = Main(append([]string{"--lang", "id", "--yes"}, args...), term.New(strings.NewReader(""), &out, &talk, console), hooks)

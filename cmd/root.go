@@ -45,6 +45,8 @@ type Hooks struct {
 	S2K crypto.S2KCost
 	// Dial reaches the gateway; nil means the network of the machine.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Place tells a file from its copies; nil means by the file system.
+	Place func(path string) (string, error)
 
 	folder string // the desk of the practice, when no flag names another
 }

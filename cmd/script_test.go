@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			// Scripts start alike on every machine: no locale, no desk, no officer of the person who runs them.
-			for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG", "SANDI_LANG", "SANDI_DESK", "SANDI_AS", "SANDI_TEST_NOW", "XDG_DATA_HOME"} {
+			for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG", "SANDI_LANG", "SANDI_DESK", "SANDI_AS", "SANDI_TEST_NOW", "SANDI_TEST_PLACE", "XDG_DATA_HOME"} {
 				env.Setenv(name, "")
 			}
 			withGateway(env)

@@ -163,6 +163,9 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	began := time.Now()
 	res, err := send(ctx, p)
 	bar.Done()
+	if res.Copied {
+		a.warn("send.copied")
+	}
 	for _, ref := range res.Doubted {
 		if e, err := d.Book.EntryByID(ctx, ref.Entry); err == nil {
 			for _, x := range e.Copies {

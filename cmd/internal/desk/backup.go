@@ -474,6 +474,9 @@ func Restore(ctx context.Context, p RestoreParams, o Options) (Restored, error) 
 	if res.Doubted, err = d.doubtUnsettled(ctx, p.Reason); err != nil {
 		return res, err
 	}
+	if err := d.settleHere(ctx); err != nil {
+		return res, err
+	}
 	if res.Held, err = d.Sendable(ctx); err != nil {
 		return res, err
 	}

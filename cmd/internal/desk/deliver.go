@@ -75,6 +75,7 @@ type Delivery struct {
 type SendResult struct {
 	Plan       Plan
 	Doubted    []agenda.CopyRef // armed by a process that died: found at this start
+	Copied     bool             // the folder is a copy: found at this start
 	Released   []agenda.Entry
 	Deliveries []Delivery
 	Waiting    []Delivery // not tried: the gateway went away
@@ -99,7 +100,7 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 		}
 	} else {
 		defer d.sweep(ctx)
-		if res.Doubted, _, err = d.Book.Recover(ctx, d.Nobody()); err != nil {
+		if res.Doubted, res.Copied, err = d.recover(ctx); err != nil {
 			return res, err
 		}
 	}

@@ -53,6 +53,9 @@ type Options struct {
 
 	// Dial reaches the gateway; nil: the system's. Its connections must support deadlines.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Place tells the file of the book from a copy of it ([vault.Place]); nil: copies are not looked for.
+	Place func(path string) (string, error)
 }
 
 // Desk is an open desk folder. The steps on different entries may run side by

@@ -116,6 +116,9 @@ func Init(ctx context.Context, p InitParams, o Options) (*Desk, InitResult, erro
 		return nil, res, err
 	}
 	d, err := Open(ctx, dir, o)
+	if err == nil {
+		err = d.settleHere(ctx)
+	}
 	return d, res, err
 }
 

@@ -69,7 +69,7 @@ func (d *Desk) Receipts(ctx context.Context, p ReceiptParams) (ReceiptResult, er
 	}
 	defer lock.Unlock()
 	if !p.DryRun {
-		if _, _, err := d.Book.Recover(ctx, d.Nobody()); err != nil {
+		if _, _, err := d.recover(ctx); err != nil {
 			return res, err
 		}
 	}

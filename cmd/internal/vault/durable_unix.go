@@ -5,6 +5,7 @@ package vault
 import (
 	"io/fs"
 	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,19 @@ func ownerOnly(f *os.File, perm fs.FileMode) error { return f.Chmod(perm) }
 func ours(info fs.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == os.Geteuid()
+}
+
+// Place tells a file from its copies: its number in the file system, which a
+// rename keeps and a copy has not. "" where that cannot be told.
+func Place(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return strconv.FormatUint(uint64(st.Ino), 10), nil
+	}
+	return "", nil
 }
 
 func syncDirectory(f *os.File) error { return fsync(f) }

@@ -14,6 +14,9 @@ const noFollow = 0
 // ownerOnly does nothing: files take the access list of the profile folder they are in.
 func ownerOnly(*os.File, fs.FileMode) error { return nil }
 
+// Place cannot tell a file from its copies here.
+func Place(string) (string, error) { return "", nil }
+
 // ours is always true: the access list decides what may be removed.
 func ours(fs.FileInfo) bool { return true }
 
