@@ -415,7 +415,11 @@ func (a *app) messageArgs(err error) []any {
 				add("entry", e.Entry.String())
 			}
 			if e.State != "" {
-				add("state", a.cat.State(string(e.State)))
+				word := a.cat.State
+				if e.Copy != 0 && e.Code() == "agenda.step_order" {
+					word = a.cat.CopyState
+				}
+				add("state", word(string(e.State)))
 			}
 			add("want", string(e.Want))
 			if errors.Is(e, agenda.ErrNotFound) {

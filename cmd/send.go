@@ -422,6 +422,14 @@ func (a *app) fate(x desk.Delivery) string {
 	return a.cat.CopyState(string(x.State))
 }
 
+// aboutAddress tells whether a refusal may be one of the address. A status code (RFC 3463) of another subject says that it is not.
+func aboutAddress(reply string) bool {
+	_, rest, _ := strings.Cut(reply, " ")
+	status, _, _ := strings.Cut(rest, " ")
+	parts := strings.Split(status, ".")
+	return len(parts) != 3 || parts[0] != "5" || parts[1] == "0" || parts[1] == "1"
+}
+
 // refusal says why a server did not take a copy: in our words where its enhanced status code (RFC 3463) has a meaning that the
 // clerk can act on, else in its own. The book keeps the reply itself.
 func (a *app) refusal(x desk.Delivery) string {
@@ -639,6 +647,9 @@ func (a *app) unsettledCommand(x desk.Delivery) string {
 	case desk.CodeAddresseeChanged:
 		return a.cat.Text("next.command.cancel", "entry", a.entryName(x.Entry), "handle", x.Handle)
 	}
+	if x.State == agenda.CopyRejected && x.Entry.Book != agenda.Laporan && !aboutAddress(x.Reply) {
+		return a.cat.Text("next.command.resend", "entry", a.entryName(x.Entry), "copy", x.Copy)
+	}
 	next, ok := map[agenda.CopyState]desk.Next{
 		agenda.CopyDoubt: desk.NextResolve, agenda.CopyRejected: desk.NextReaddress, agenda.CopyHanded: desk.NextSent,
 	}[x.State]
@@ -675,7 +686,7 @@ func (a *app) settle(ctx context.Context, c *cobra.Command, d *desk.Desk, n agen
 	if err != nil {
 		return err
 	}
-	p := desk.SettleParams{Name: n, Copy: f.copyNo, Reason: flag(c, "reason"), Evidence: f.evidence, Secrets: a.secrets()}
+	p := desk.SettleParams{Name: n, Copy: f.copyNo, Reason: flag(c, "reason"), Evidence: f.evidence, Refused: f.resend, Secrets: a.secrets()}
 	if f.to != "" {
 		if p.Copy, err = copyTo(e, f.to); err != nil {
 			return err

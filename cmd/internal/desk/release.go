@@ -396,9 +396,21 @@ func (d *Desk) Readdress(ctx context.Context, name agenda.Name, copyNo int, reas
 	if err != nil {
 		return e, err
 	}
+	return d.readdress(ctx, e, c, reason, s)
+}
+
+// readdress is Readdress under the sender's lock.
+func (d *Desk) readdress(ctx context.Context, e agenda.Entry, c agenda.Copy, reason string, s Secrets) (agenda.Entry, error) {
 	waits := c.State == agenda.CopyReady || c.State == agenda.CopyDeferred
 	if c.State != agenda.CopyRejected && !waits || e.Name.Book == agenda.Laporan { // a refused report is made anew
-		return e, &Error{code: CodeState, Entry: name, Detail: string(c.State)}
+		return e, &Error{code: CodeState, Entry: e.Name, Detail: string(c.State)}
+	}
+	corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+	if err != nil {
+		return e, err
+	}
+	if corr.Ended {
+		return e, &Error{code: CodeAddresseeChanged, Entry: e.Name, Field: c.Handle}
 	}
 	r := releasable{dossier: dossier{entry: e}}
 	if e.Name.Book == agenda.Kriptogram {
@@ -427,7 +439,7 @@ func (d *Desk) Readdress(ctx context.Context, name agenda.Name, copyNo int, reas
 	if err != nil {
 		return e, err
 	}
-	ref := agenda.CopyRef{Entry: e.ID, Copy: copyNo}
+	ref := agenda.CopyRef{Entry: e.ID, Copy: c.Copy}
 	if err := d.Book.Readdress(ctx, d.actor(r.sender.Handle), ref, f, reason); err != nil {
 		return e, err
 	}

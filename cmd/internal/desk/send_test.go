@@ -593,3 +593,28 @@ func TestQueueIsHeldForAChangedAddressee(t *testing.T) {
 		})
 	}
 }
+
+// What was refused for another cause than its address goes again by decision:
+// a new message under the same number.
+func TestRefusedCopyIsSentAgainByDecision(t *testing.T) {
+	t.Parallel()
+	a := &answers{stage: "dot", reply: &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 2, 2}, Message: "mailbox full"}}
+	f := newOffice(t, loopback.Options{Hook: a.hook})
+	n := f.signed("jateng")
+	f.send(n)
+	was := f.entry(n)
+	a.reply = nil
+	p := SettleParams{Name: n, To: agenda.CopyReady, Reason: "kotak sudah dikosongkan", Secrets: right}
+	if _, err := f.Settle(t.Context(), p); coded(err) != CodeNotInDoubt || f.copyStates(n) != "rejected" {
+		t.Errorf("taken back: %v, %s", err, f.copyStates(n))
+	}
+	p.Refused = true
+	_, err := f.Settle(t.Context(), p)
+	f.check(err)
+	f.send(n)
+	e := f.entry(n)
+	if e.State != agenda.StateSent || e.Number != was.Number || e.Copies[0].MessageID == was.Copies[0].MessageID || f.numbers() != 1 {
+		t.Errorf("state %s, number %s, %+v", e.State, e.Number, e.Copies[0])
+	}
+	f.judged()
+}

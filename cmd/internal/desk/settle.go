@@ -27,6 +27,9 @@ type SettleParams struct {
 	At       time.Time // when it was sent or received; zero: not said
 	Evidence string    // file of the message from the folder of sent mail
 	Secrets  Secrets   // for a decision that the head must take
+	// Refused lets ready mean also a copy that the server certainly refused:
+	// its message is made anew, for the address that the correspondent has.
+	Refused bool
 }
 
 // Settle closes a copy in doubt or handed over, by evidence or by decision,
@@ -47,6 +50,9 @@ func (d *Desk) Settle(ctx context.Context, p SettleParams) (agenda.Entry, error)
 	c, err := settled(e, p)
 	if err != nil {
 		return e, err
+	}
+	if p.Refused && c.State == agenda.CopyRejected {
+		return d.readdress(ctx, e, c, p.Reason, p.Secrets)
 	}
 	who, err := d.decides(ctx, e, c, p)
 	if err != nil {
@@ -86,6 +92,13 @@ func settled(e agenda.Entry, p SettleParams) (agenda.Copy, error) {
 		}
 		if open {
 			fit = append(fit, c)
+		}
+	}
+	if p.Refused && len(fit) == 0 {
+		for _, c := range e.Copies {
+			if c.State == agenda.CopyRejected {
+				fit = append(fit, c)
+			}
 		}
 	}
 	if len(fit) == 1 {
