@@ -437,3 +437,20 @@ func TestEncodedSize(t *testing.T) {
 		}
 	}
 }
+
+func TestSenderOf(t *testing.T) {
+	t.Parallel()
+	cases := map[string]string{
+		"From: a.b@contoh.test\r\nTo: c@contoh.test\r\n\r\nisi\r\n": "a.b@contoh.test",
+		"From:\r\n a.b@contoh.test\r\n\r\n":                         "a.b@contoh.test",
+		"To: c@contoh.test\r\n\r\n":                                 "",
+		"From: A <a@contoh.test>\r\n\r\n":                           "",
+		"tanpa kepala":                                              "",
+	}
+	for text, want := range cases {
+		got, err := mail.SenderOf(strings.NewReader(text))
+		if got.String() != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}

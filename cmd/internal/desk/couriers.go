@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"runtime"
 	"sync"
 	"time"
@@ -316,10 +317,6 @@ func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 	if err := d.Vault.Check(c.t.ctx, p.Message, p.Size); err != nil {
 		return out, false, &Error{code: CodeDamaged, Entry: p.Claimed.Entry, Err: err}
 	}
-	from, err := mail.ParseAddress(d.Config.Gateway.From)
-	if err != nil {
-		return out, false, err
-	}
 	to, err := mail.ParseAddress(p.Address)
 	if err != nil {
 		return out, false, err
@@ -329,6 +326,13 @@ func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 		return out, false, err
 	}
 	defer f.Close()
+	from, err := mail.SenderOf(f)
+	if err != nil {
+		return out, false, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return out, false, err
+	}
 	out = c.session.Transmit(c.t.ctx, mail.Delivery{From: from, To: to, MessageID: p.MessageID, Size: p.Size}, f,
 		func() error {
 			// In the line of the book the fate of the last copy stands before.

@@ -618,3 +618,21 @@ func TestRefusedCopyIsSentAgainByDecision(t *testing.T) {
 	}
 	f.judged()
 }
+
+// The envelope is frozen with the message: what waits keeps its sender when
+// the office gets another mailbox.
+func TestEnvelopeIsFrozen(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.signed("jateng")
+	f.queued(n)
+	was := f.Config.Gateway.From
+	f.Config.Gateway.From = "sandi.baru@contoh.sanapati.test"
+	res, err := f.Send(t.Context(), SendParams{Due: true, Secrets: right})
+	f.check(err)
+	taken := f.gateway.Messages()
+	if len(res.Deliveries) != 1 || len(taken) != 1 || taken[0].From != was {
+		t.Errorf("%+v, taken %+v", res.Deliveries, taken)
+	}
+	f.judged()
+}
