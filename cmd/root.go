@@ -402,6 +402,14 @@ func (a *app) messageArgs(err error) []any {
 		add("detail", a.cat.Text("detail.read_only"))
 	case errors.Is(err, desk.ErrNotRegular):
 		add("detail", a.cat.Text("detail.not_regular"))
+	case errors.Is(err, desk.ErrPasswordCommand):
+		add("detail", a.cat.Text("detail.password_command"))
+	case errors.Is(err, desk.ErrClientPair):
+		add("detail", a.cat.Text("detail.client_pair"))
+	case errors.Is(err, desk.ErrOtherAddressee):
+		add("detail", a.cat.Text("detail.other_addressee"))
+	case errors.Is(err, desk.ErrOtherParts):
+		add("detail", a.cat.Text("detail.other_parts"))
 	case certificateDetail(err) != "":
 		add("detail", a.cat.Text(certificateDetail(err)))
 	}

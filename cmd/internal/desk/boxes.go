@@ -154,6 +154,9 @@ func (d *Desk) ShowFiled(ctx context.Context, w io.Writer, name agenda.Name, cop
 	if err != nil {
 		return Filed{}, err
 	}
+	if in := filed(e); copyNo == 0 && len(in) == 1 { // of the others nothing was filed
+		copyNo = in[0].Copy
+	}
 	c, err := copyOf(e, copyNo)
 	if err != nil {
 		return Filed{Entry: e}, err

@@ -97,6 +97,12 @@ func (d *Desk) authorities(key, path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// Causes of CodeGateway.
+var (
+	ErrPasswordCommand = errors.New("password command did not succeed")
+	ErrClientPair      = errors.New("certificate and key do not fit")
+)
+
 // clientCertificate reads our certificate for the gateway. A key that others
 // can read is refused: it would be a password on a public wall.
 func (d *Desk) clientCertificate() (tls.Certificate, error) {
@@ -116,7 +122,7 @@ func (d *Desk) clientCertificate() (tls.Certificate, error) {
 	}
 	cert, err := tls.X509KeyPair(chain, key)
 	if err != nil {
-		return cert, &Error{code: CodeGateway, Field: "gateway.client_cert", Err: errors.New("certificate and key do not fit")}
+		return cert, &Error{code: CodeGateway, Field: "gateway.client_cert", Err: ErrClientPair}
 	}
 	return cert, nil
 }
@@ -178,7 +184,7 @@ func (d *Desk) password(ctx context.Context, s Secrets) (string, error) {
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	c.Stdout = &out
 	if err := c.Run(); err != nil {
-		return "", &ourFault{&Error{code: CodeGateway, Field: "gateway.password_command", Err: errors.New("command did not succeed")}}
+		return "", &ourFault{&Error{code: CodeGateway, Field: "gateway.password_command", Err: ErrPasswordCommand}}
 	}
 	d.mailPassword = strings.TrimRight(out.String(), "\r\n")
 	return d.mailPassword, nil

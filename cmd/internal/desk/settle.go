@@ -130,8 +130,11 @@ func (d *Desk) decides(ctx context.Context, e agenda.Entry, c agenda.Copy, p Set
 	return d.actor(head.Handle), nil
 }
 
-// errOtherBytes is the cause of CodeEvidence.
-var errOtherBytes = errors.New("file does not hold the frozen message")
+// Causes of CodeEvidence.
+var (
+	ErrOtherAddressee = errors.New("message to another address")
+	ErrOtherParts     = errors.New("file does not hold the parts of the frozen message")
+)
 
 // sameMessage compares a message from the folder of sent mail with the frozen
 // one: the same octets but for line ends, or every part the same.
@@ -164,14 +167,17 @@ func (d *Desk) sameMessage(c agenda.Copy, path string) error {
 	// All copies of an entry carry the same parts: only the addressee tells
 	// which of them this message was. Mail programs write addresses in other
 	// letters than were typed.
-	if len(want.Parts) == 0 || !strings.EqualFold(got.To, want.To) {
-		return errOtherBytes
+	if !strings.EqualFold(got.To, want.To) {
+		return ErrOtherAddressee
+	}
+	if len(want.Parts) == 0 {
+		return ErrOtherParts
 	}
 	for i := range want.Parts {
 		w := &want.Parts[i]
 		g := got.Part(w.Name)
 		if g == nil {
-			return errOtherBytes
+			return ErrOtherParts
 		}
 		given, err := digest(g.Open())
 		if err != nil {
@@ -182,7 +188,7 @@ func (d *Desk) sameMessage(c agenda.Copy, path string) error {
 			return err
 		}
 		if given != kept {
-			return errOtherBytes
+			return ErrOtherParts
 		}
 	}
 	return nil
