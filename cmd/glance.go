@@ -23,6 +23,7 @@ type glanceView struct {
 	Ready      int        `json:"ready"`
 	Deferred   int        `json:"deferred"`
 	Doubt      int        `json:"doubt"`
+	DoubtSince *string    `json:"doubt_overdue_since"` // the oldest doubt that nobody looked into in time
 	Waiting    int        `json:"waiting"`
 	Overdue    int        `json:"unconfirmed"` // copies that nobody confirmed in time
 	ArchiveKey *string    `json:"archive_key"` // private archive key still inside the desk
@@ -60,7 +61,7 @@ func (a *app) glance(ctx context.Context, d *desk.Desk) error {
 	now := d.Now()
 	v := glanceView{
 		Schema: "sandi.glance/1", At: render.Instant(now), Acting: render.Text(g.Acting), Tasks: []taskView{}, After: []taskView{},
-		Ready: g.Ready, Deferred: g.Deferred, Doubt: g.Doubtful, Waiting: g.Waiting, Overdue: g.Unconfirmed, ArchiveKey: render.Text(g.ArchiveKey),
+		Ready: g.Ready, Deferred: g.Deferred, Doubt: g.Doubtful, DoubtSince: render.Instant(g.DoubtSince), Waiting: g.Waiting, Overdue: g.Unconfirmed, ArchiveKey: render.Text(g.ArchiveKey),
 		ArchiveDue: render.Instant(g.ArchiveUntil),
 	}
 	view := func(t desk.Task) taskView {
@@ -121,6 +122,9 @@ func (a *app) printGlance(w io.Writer, d *desk.Desk, g desk.Glance) {
 	}
 	if len(g.Tasks) == 0 {
 		fmt.Fprintln(w, a.cat.Text("glance.nothing"))
+	}
+	if !g.DoubtSince.IsZero() {
+		fmt.Fprintln(w, a.cat.Text("glance.doubt_overdue", "since", a.cat.ShortDate(g.DoubtSince)+" "+a.cat.Clock(g.DoubtSince)))
 	}
 	fmt.Fprintln(w, a.cat.Text("glance.counts", "ready", g.Ready, "deferred", g.Deferred, "doubt", g.Doubtful)+"    "+
 		a.cat.Text("glance.waiting", "waiting", g.Waiting))

@@ -204,6 +204,7 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 		a.tellDown(d, res.Down)
 	}
 	a.tellSent(res)
+	a.tellOverdue(d, res)
 	if err := a.tellLate(ctx, d, res.Entries); err != nil {
 		return err // what was sent is told; only the question was not answered
 	}
@@ -212,6 +213,19 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 		a.say("send.rate", "n", sent, "seconds", fmt.Sprintf("%.1f", took), "rate", int(float64(sent)/took))
 	}
 	return a.told(n)
+}
+
+// tellOverdue warns of the oldest doubt that was left alone for too long.
+func (a *app) tellOverdue(d *desk.Desk, res desk.SendResult) {
+	since := time.Time{}
+	for _, x := range res.Skipped {
+		if x.State == agenda.CopyDoubt && d.DoubtOverdue(x.At) && (since.IsZero() || x.At.Before(since)) {
+			since = x.At
+		}
+	}
+	if !since.IsZero() {
+		a.warn("glance.doubt_overdue", "since", a.cat.ShortDate(since)+" "+a.cat.Clock(since))
+	}
 }
 
 // tellOutage says from when until when the gateway was away, in whole minutes as the clock shows them.

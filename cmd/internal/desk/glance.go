@@ -43,6 +43,7 @@ type Glance struct {
 	Tasks                     []Task    // doubt first, then what is to be mended, then by deadline
 	After                     []Task    // sent: to be filed or reported
 	Ready, Deferred, Doubtful int       // copies
+	DoubtSince                time.Time // of the oldest doubt that is overdue; zero: there is none
 	Waiting                   int       // drafts that wait for the head of section
 	Unconfirmed               int       // copies that nobody confirmed in time
 	ArchiveKey                string    // private archive key still inside the desk
@@ -93,6 +94,9 @@ func (d *Desk) Glance(ctx context.Context) (Glance, error) {
 				g.Deferred++
 			case agenda.CopyDoubt, agenda.CopyArmed:
 				g.Doubtful++
+				if c.State == agenda.CopyDoubt && d.DoubtOverdue(c.DoubtAt) && (g.DoubtSince.IsZero() || c.DoubtAt.Before(g.DoubtSince)) {
+					g.DoubtSince = c.DoubtAt
+				}
 			}
 		}
 		if e.State == agenda.StateDrafted {
@@ -137,6 +141,15 @@ func (d *Desk) Glance(ctx context.Context) (Glance, error) {
 		return x.Due.At().Compare(y.Due.At())
 	})
 	return g, nil
+}
+
+// maxDoubt is how long a copy may be in doubt, in time of service: the standard
+// gives one working day for the whole sending.
+const maxDoubt = 30 * time.Minute
+
+// DoubtOverdue tells whether somebody should have looked into a doubt by now.
+func (d *Desk) DoubtOverdue(since time.Time) bool {
+	return !since.IsZero() && d.Hours.Between(since, d.Now()) > maxDoubt
 }
 
 func rank(t Task) int {
