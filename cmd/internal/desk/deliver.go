@@ -236,9 +236,7 @@ func (s *sending) plan(ctx context.Context) error {
 			return nil
 		}
 		return s.d.Book.Within(ctx, func(ctx context.Context) error {
-			if found[i], faults[i] = s.d.mayRelease(ctx, entries[i]); faults[i] == nil && readyBefore(entries[i], restored) {
-				faults[i] = &Error{code: CodeBeforeRestore, Entry: entries[i].Name, Detail: string(entries[i].Name.Book)}
-			}
+			found[i], faults[i] = s.d.mayRelease(ctx, entries[i])
 			return nil
 		})
 	})
@@ -252,6 +250,9 @@ func (s *sending) plan(ctx context.Context) error {
 	for i, e := range entries {
 		if faults[i] != nil {
 			return faults[i]
+		}
+		if !underway(e.State) && e.State != agenda.StateVoid && readyBefore(e, restored) {
+			return &Error{code: CodeBeforeRestore, Entry: e.Name, Detail: string(e.Name.Book)}
 		}
 		if err := s.planOne(ctx, e, found[i], next); err != nil {
 			return err
