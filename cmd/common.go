@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -177,20 +178,11 @@ func (a *app) wouldDo(schema string, names ...agenda.Name) error {
 // ranges writes names as people do: "K42-K44, S1". A year is written where it is not the given one.
 func ranges(names []agenda.Name, year int) string {
 	names = slices.Clone(names)
-	slices.SortFunc(names, func(x, y agenda.Name) int {
-		if c := strings.Compare(string(x.Book), string(y.Book)); c != 0 {
-			return c
-		}
-		if x.Year != y.Year {
-			return x.Year - y.Year
-		}
-		return x.Serial - y.Serial
-	})
+	slices.SortFunc(names, byName)
 	var parts []string
 	for i := 0; i < len(names); {
 		j := i
-		for j+1 < len(names) && names[j+1].Book == names[i].Book && names[j+1].Year == names[i].Year &&
-			names[j+1].Serial == names[j].Serial+1 {
+		for j+1 < len(names) && follows(names[j], names[j+1]) {
 			j++
 		}
 		s := names[i].String()
@@ -204,6 +196,16 @@ func ranges(names []agenda.Name, year int) string {
 		i = j + 1
 	}
 	return strings.Join(parts, ", ")
+}
+
+// byName orders names by book, year and serial.
+func byName(x, y agenda.Name) int {
+	return cmp.Or(cmp.Compare(x.Book, y.Book), cmp.Compare(x.Year, y.Year), cmp.Compare(x.Serial, y.Serial))
+}
+
+// follows tells whether y is the entry after x in its book.
+func follows(x, y agenda.Name) bool {
+	return y.Book == x.Book && y.Year == x.Year && y.Serial == x.Serial+1
 }
 
 // describe fills in the texts of a command from the messages <id>.short, .long and .example; the words after its name come from

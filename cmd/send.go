@@ -124,11 +124,23 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	}
 	width, downTold := 0, false
 	bar := a.term.Progress("", 0)
+	// Of a queue the lines stand together at the end; --json has every copy as soon as its fate is on disk.
+	together := (f.due || f.all) && !a.flags.json
+	var untold []desk.Delivery
+	numbered := map[agenda.Name]bool{} // by this run: their lines tell the number
+	tellQueue := func() {
+		bar.Done()
+		a.tellTogether(untold, width, mended, numbered)
+		untold = nil
+	}
 	p := desk.SendParams{
 		Names: names, Due: f.due || f.all, Queue: f.queue, DryRun: a.flags.dryRun, Secrets: a.secrets(), Attended: a.term.CanPrompt(),
 		Confirm: func(p desk.Plan) error {
 			width = unitWidth(p)
-			if !a.term.OutIsTerminal() { // there the lines themselves show how far it is
+			for _, x := range p.Release {
+				numbered[x.Entry.Name] = x.Entry.Name.Book == agenda.Kriptogram
+			}
+			if together || !a.term.OutIsTerminal() { // there the lines themselves show how far it is
 				bar = a.term.Progress(a.cat.Text("send.progress"), int64(p.Copies))
 			}
 			if f.agreed {
@@ -137,7 +149,11 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 			return a.confirmPlan(p)
 		},
 		Report: func(x desk.Delivery) {
-			a.tellDelivery(x, width, mended[x.Entry] && x.Attempt > 1)
+			if together {
+				untold = append(untold, x)
+			} else {
+				a.tellDelivery(x, width, again(mended, x))
+			}
 			bar.Add(1)
 		},
 		Answers: func(o desk.Outage) {
@@ -156,13 +172,14 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	if f.wait && !a.flags.dryRun {
 		send = func(ctx context.Context, p desk.SendParams) (desk.SendResult, error) {
 			return d.SendWaiting(ctx, p, func(until time.Time, n int) {
+				tellQueue()
 				a.say("send.waiting", "n", n, "time", a.cat.Clock(until))
 			})
 		}
 	}
 	began := time.Now()
 	res, err := send(ctx, p)
-	bar.Done()
+	tellQueue()
 	if res.Copied {
 		a.warn("send.copied")
 	}
@@ -409,10 +426,7 @@ func (a *app) tellDelivery(x desk.Delivery, width int, again bool) {
 			name += "  " + a.cat.Text("send.copy", "copy", x.Copy, "of", x.Of)
 		}
 	}
-	fate := a.fate(x)
-	if again {
-		fate += " " + a.cat.Text("send.again")
-	}
+	fate := a.fateOf(x, again)
 	unit := render.Safe(cmp.Or(x.Unit, x.Handle))
 	room := min(width, render.Width-render.Columns(name)-render.Columns(fate)-5)
 	unit = shortened(unit, max(room, 16))
@@ -519,12 +533,18 @@ func (a *app) tellSent(res desk.SendResult) {
 	}
 	if len(res.Skipped) > 0 {
 		var words []string
-		for _, x := range res.Skipped {
+		for list := res.Skipped; len(list) > 0; {
+			x, n := list[0], 1
+			names := []agenda.Name{x.Entry}
+			for x.Of == 1 && n < len(list) && list[n].Of == 1 && a.skippedWhy(list[n]) == a.skippedWhy(x) && follows(list[n-1].Entry, list[n].Entry) {
+				names, n = append(names, list[n].Entry), n+1
+			}
 			id := "send.skipped_one"
 			if x.Of > 1 {
 				id = "send.skipped_copy"
 			}
-			words = append(words, a.cat.Text(id, "entry", a.entryName(x.Entry), "copy", x.Copy, "state", a.skippedWhy(x)))
+			words = append(words, a.cat.Text(id, "entry", ranges(names, a.thisYear()), "copy", x.Copy, "state", a.skippedWhy(x)))
+			list = list[n:]
 		}
 		for _, line := range wrapped(a.cat.Text("send.skipped", "names", strings.Join(words, ", ")), 78) {
 			a.warnLine(line)
