@@ -317,12 +317,13 @@ const thisYear = 2026
 var refusals = map[string]bool{"mail.tls": true, "mail.no_starttls": true, "mail.auth": true, "mail.refused": true}
 
 var (
-	fateLine    = regexp.MustCompile(`^ ([KS]\d+) .*  (diterima server|DITOLAK SERVER|BELUM PASTI|tertunda)`)
+	fateLine    = regexp.MustCompile(`^ ([KS]\d+(?:-[KS]\d+)?) (?:.* )? (diterima server|DITOLAK SERVER|BELUM PASTI|tertunda)`)
+	severalOf   = regexp.MustCompile(`  \d+ salinan  `)
 	copyOf      = regexp.MustCompile(`salinan (\d+)/\d+`)
 	summaryLine = regexp.MustCompile(`^Terkirim (\d+), ditolak server (\d+), belum pasti (\d+), siap kirim (\d+)\.`)
 	resolveLine = regexp.MustCompile(`^  sandi send --resolve ([KS]\d+)`)
 	errorLine   = regexp.MustCompile(`(?m)^(Gagal|Ditolak|Periksa): |^Dihentikan`)
-	skippedOne  = regexp.MustCompile(`([KS]\d+)(?: salinan (\d+))? \(([^)]+)\)`)
+	skippedOne  = regexp.MustCompile(`([KS]\d+(?:-[KS]\d+)?)(?: salinan (\d+))? \(([^)]+)\)`)
 )
 
 var fateWords = map[string]agenda.CopyState{
@@ -339,20 +340,25 @@ func (t *Told) words(stdout, stderr string) error {
 		if m == nil {
 			continue
 		}
-		n, err := agenda.ParseName(m[1], thisYear)
+		if severalOf.MatchString(line) {
+			return fmt.Errorf("which copies left is not in %q", line)
+		}
+		names, err := agenda.ParseNames(m[1:2], thisYear)
 		if err != nil {
 			return err
 		}
-		f := Fate{Entry: n, Copy: 1, State: fateWords[m[2]]}
-		if c := copyOf.FindStringSubmatch(line); c != nil {
-			f.Copy, _ = strconv.Atoi(c[1])
+		for _, n := range names {
+			f := Fate{Entry: n, Copy: 1, State: fateWords[m[2]]}
+			if c := copyOf.FindStringSubmatch(line); c != nil {
+				f.Copy, _ = strconv.Atoi(c[1])
+			}
+			t.Fates = append(t.Fates, f)
 		}
-		t.Fates = append(t.Fates, f)
 	}
 	joined := strings.ReplaceAll(stderr, "\n", " ")
 	if _, list, ok := strings.Cut(joined, "Dilewati: "); ok {
 		for _, m := range skippedOne.FindAllStringSubmatch(list, -1) {
-			n, err := agenda.ParseName(m[1], thisYear)
+			names, err := agenda.ParseNames(m[1:2], thisYear)
 			if err != nil {
 				return err
 			}
@@ -360,7 +366,9 @@ func (t *Told) words(stdout, stderr string) error {
 			if m[2] != "" {
 				c, _ = strconv.Atoi(m[2])
 			}
-			t.Skipped = append(t.Skipped, Fate{n, c, skippedWords[m[3]]})
+			for _, n := range names {
+				t.Skipped = append(t.Skipped, Fate{n, c, skippedWords[m[3]]})
+			}
 		}
 	}
 	for line := range strings.Lines(stderr) {
