@@ -239,7 +239,8 @@ type receiptJSON struct {
 	State         string  `json:"state"`
 	Known         bool    `json:"known"`
 	Resolved      bool    `json:"resolved"`
-	Strange       bool    `json:"strange"` // not of the address that the copy went to: not recorded
+	Strange       bool    `json:"strange"` // not recorded
+	Why           *string `json:"why"`     // it is strange: address, early, undated, year, several
 	Address       *string `json:"address"` // that the notice speaks of, or its sender
 	Source        string  `json:"source"`
 }
@@ -252,7 +253,7 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 			if err := render.WriteJSON(a.term.Out(), receiptJSON{
 				Schema: "sandi.receipt/1", Entry: r.Entry.Long(), Number: render.Text(r.Number), Copy: r.Ref.Copy, Correspondent: r.Handle,
 				Kind: string(r.Kind), Action: r.Action, Status: render.Text(r.Status), Matched: r.Matched, At: render.Instant(r.At),
-				State: string(r.State), Known: r.Known, Resolved: r.Resolved, Strange: r.Strange, Address: render.Text(r.Address), Source: r.Source,
+				State: string(r.State), Known: r.Known, Resolved: r.Resolved, Strange: r.Strange, Why: render.Text(r.Why), Address: render.Text(r.Address), Source: r.Source,
 			}); err != nil {
 				return err
 			}
@@ -267,7 +268,8 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 		}
 		words := a.receiptWords(r.Receipt, at)
 		if r.Strange {
-			words = a.cat.Text("send.receipt_strange", "how", a.cat.Text("send.receipt_kind."+string(r.Kind)), "address", render.Safe(cmp.Or(r.Address, "-")))
+			words = a.cat.Text("send.receipt_strange."+r.Why, "how", a.cat.Text("send.receipt_kind."+string(r.Kind)),
+				"address", render.Safe(cmp.Or(r.Address, "-")), "number", r.Number, "time", a.cat.ShortDate(r.At)+" "+a.cat.Clock(r.At))
 		}
 		fmt.Fprintf(a.out, " %-5s %s  %s\n", r.Entry, render.Safe(cmp.Or(r.Unit, r.Handle)), words)
 		if r.Resolved {
@@ -277,16 +279,22 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 	if err != nil && res.Messages == 0 {
 		return err
 	}
-	fresh, known := 0, 0
+	fresh, known, strange, asked := 0, 0, 0, false
 	for _, r := range res.Receipts {
 		switch {
 		case r.Known:
 			known++
-		case !r.Strange:
+		case r.Strange:
+			strange++
+			asked = asked || r.Matched == agenda.MatchedNumber
+		default:
 			fresh++
 		}
 	}
-	a.say("send.receipts_done", "n", res.Messages, "fresh", fresh, "known", known, "foreign", res.Foreign, "broken", res.Broken)
+	a.say("send.receipts_done", "n", res.Messages, "fresh", fresh, "known", known, "strange", strange, "foreign", res.Foreign, "broken", res.Broken)
+	if asked {
+		a.say("send.receipts_ask")
+	}
 	if a.flags.dryRun {
 		a.say("send.receipts_dry")
 		return err

@@ -30,13 +30,14 @@ const (
 // are matched with.
 type Notice struct {
 	Kind       NoticeKind
-	EnvelopeID string   // Original-Envelope-Id, DSN only
-	MessageIDs []string // of ours, without angle brackets, the surest first
-	Recipient  string   // final or original recipient, the address only; of a reply its sender
-	Action     string   // delivered relayed delayed failed expanded; displayed deleted dispatched processed failed; answered
-	Status     string   // RFC 3463; "" when not of the form
-	Remote     string   // reporting MTA, or the sender
-	At         time.Time
+	EnvelopeID string    // Original-Envelope-Id, DSN only
+	MessageIDs []string  // of ours, without angle brackets, the surest first
+	Recipient  string    // final or original recipient, the address only; of a reply its sender
+	Action     string    // delivered relayed delayed failed expanded; displayed deleted dispatched processed failed; answered
+	Status     string    // RFC 3463; "" when not of the form
+	Remote     string    // reporting MTA, or the sender
+	At         time.Time // as its writer dated it
+	Received   time.Time // when the last server took it, the reader's own: its writer has no hand in that; zero when not told
 	Subject    string
 	Text       string // words for people, at most 16 KiB; in a reply a number may stand here
 }
@@ -61,6 +62,11 @@ func ParseNotices(message []byte) ([]Notice, error) {
 	base := Notice{Kind: NoticeReply, Action: "answered", Subject: words(m.Header.Get("Subject"))}
 	if at, err := m.Header.Date(); err == nil {
 		base.At = at.UTC()
+	}
+	if trace := m.Header.Get("Received"); trace != "" { // the topmost is the newest
+		if at, err := mail.ParseDate(strings.TrimSpace(trace[strings.LastIndexByte(trace, ';')+1:])); err == nil {
+			base.Received = at.UTC()
+		}
 	}
 	if from, err := mail.ParseAddress(m.Header.Get("From")); err == nil {
 		base.Recipient, base.Remote = from.Address, from.Address

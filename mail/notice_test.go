@@ -126,6 +126,18 @@ func TestParseNotices(t *testing.T) {
 			Remote: "jateng@contoh.sanapati.test", Action: "answered", At: at("2026-11-23T03:30:00Z"),
 			Subject: "Re: Kiriman persandian", Text: "Sudah diterima, nomor 001/SANDI \n",
 		}}},
+		"times_of_the_way": {
+			"Received: from mx.test by imap.test (Postfix; x) with LMTP;\n Mon, 23 Nov 2026 11:00:00 +0700 (WIB)\n" +
+				"Received: from a by mx.test; Mon, 23 Nov 2025 11:00:00 +0700\nFrom: a@b.test\nDate: Mon, 23 Nov 2020 10:30:00 +0700\n\nisi\n",
+			[]Notice{{
+				Kind: NoticeReply, Recipient: "a@b.test", Remote: "a@b.test", Action: "answered", At: at("2020-11-23T03:30:00Z"),
+				Received: at("2026-11-23T04:00:00Z"), Text: "isi\n",
+			}},
+		},
+		"odd_times": {
+			"Received: from mx.test\nFrom: a@b.test\nDate: kemarin\n\nisi\n",
+			[]Notice{{Kind: NoticeReply, Recipient: "a@b.test", Remote: "a@b.test", Action: "answered", Text: "isi\n"}},
+		},
 		"out_of_office": {"From: jateng@contoh.sanapati.test\nAuto-Submitted: auto-replied\nIn-Reply-To: <" + ourID + ">\n\ncuti\n", nil},
 		"report_of_another_kind": {
 			"From: jateng@contoh.sanapati.test\nContent-Type: multipart/report; boundary=b\nIn-Reply-To: <" + ourID + ">\n\n--b\n\ntidak sampai\n--b--\n", nil,

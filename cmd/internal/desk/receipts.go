@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,8 +35,18 @@ type NotedReceipt struct {
 	Source   string
 	Known    bool // noted by an earlier run
 	Resolved bool // it proved a copy that was in doubt
-	Strange  bool // it says that the message arrived, and is not of the address that the copy went to: not noted
+	Strange  bool // not noted
+	Why      string
 }
+
+// Words of NotedReceipt.Why: why a notice is shown and not noted.
+const (
+	StrangeAddress = "address" // not of the address that the copy went to
+	StrangeEarly   = "early"   // a time it carries is before the release of the copy
+	StrangeUndated = "undated" // it carries no time
+	StrangeYear    = "year"    // it names the number and another year
+	StrangeSeveral = "several" // it fits several copies
+)
 
 // ReceiptResult is what was found.
 type ReceiptResult struct {
@@ -53,7 +64,8 @@ type ReceiptResult struct {
 // nobody but the gateway could have written that before it took the message.
 // That a message arrived is believed only of the address that it went to:
 // whoever it was forwarded to, our own office among them, knows its Message-ID.
-// Anything else of that kind is shown and not noted.
+// Anything else of that kind is shown and not noted; so is an answer whose
+// number cannot be that of the copy, see [mayBeAbout].
 func (d *Desk) Receipts(ctx context.Context, p ReceiptParams) (ReceiptResult, error) {
 	var res ReceiptResult
 	who, err := d.ActingOr(ctx, agenda.RoleOperator, agenda.RoleSandiman)
@@ -190,7 +202,7 @@ func (m *matcher) match(ctx context.Context, n mail.Notice) (NotedReceipt, bool,
 			return NotedReceipt{}, false, err
 		}
 		r.Ref, r.Matched = ref, k.by
-		return m.noted(ctx, r, e, c)
+		return m.noted(ctx, r, n, e, c, "")
 	}
 	if n.Kind != mail.NoticeReply {
 		return NotedReceipt{}, false, nil
@@ -214,25 +226,88 @@ func (m *matcher) byNumber(ctx context.Context, r agenda.Receipt, n mail.Notice)
 		}
 		m.read = true
 	}
-	var at agenda.Entry
-	var to agenda.Copy
-	found := 0
+	var at, unfit agenda.Entry
+	var to, unfitTo agenda.Copy
+	found, why := 0, ""
 	for _, e := range m.open {
 		if !names(n.Subject+"\n"+n.Text, e.Number) {
 			continue
 		}
 		for _, c := range e.Copies {
-			if c.Address != "" && strings.EqualFold(c.Address, n.Recipient) {
-				at, to = e, c
-				found++
+			if c.Address == "" || !strings.EqualFold(c.Address, n.Recipient) {
+				continue
 			}
+			if reason := mayBeAbout(n, e); reason != "" {
+				unfit, unfitTo, why = e, c, reason
+				continue
+			}
+			at, to = e, c
+			found++
 		}
 	}
-	if found != 1 { // two numbers in one answer: a person decides
+	switch {
+	case found == 0 && why == "":
 		return NotedReceipt{}, false, nil
+	case found == 0:
+		at, to = unfit, unfitTo
+	case found == 1:
+		why = ""
+	default: // a person decides
+		why = StrangeSeveral
 	}
 	r.Ref, r.Matched = agenda.CopyRef{Entry: at.ID, Copy: to.Copy}, agenda.MatchedNumber
-	return m.noted(ctx, r, at, to)
+	return m.noted(ctx, r, n, at, to, why)
+}
+
+// clockSlack is how much the clocks of two servers may differ.
+const clockSlack = time.Hour
+
+// mayBeAbout says why an answer that names nothing but the number of a
+// kriptogram is not about this one, "" when it may be. Numbers come again each
+// year and old answers lie in the same mailbox, so nothing that the answer says
+// of its time may be before the release: neither the date that its writer gave
+// it, nor the time at which the last server took it, which he has no hand in.
+// One that carries no time is not taken, and neither is one that names years
+// beside the number, but none in which the kriptogram was on its way. A
+// Message-ID needs none of this: before the release nobody knew it.
+func mayBeAbout(n mail.Notice, e agenda.Entry) string {
+	last := time.Time{}
+	for _, at := range []time.Time{n.At, n.Received} {
+		if !at.IsZero() && at.Before(e.ReleasedAt.Add(-clockSlack)) {
+			return StrangeEarly
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	if last.IsZero() {
+		return StrangeUndated
+	}
+	named, ours := false, false
+	for line := range strings.Lines(n.Subject + "\n" + n.Text) {
+		if !names(line, e.Number) {
+			continue
+		}
+		for _, year := range years(strings.ReplaceAll(line, e.Number, " ")) {
+			named = true
+			ours = ours || e.ReleasedAt.In(agenda.WIB).Year() <= year && year <= last.In(agenda.WIB).Year()
+		}
+	}
+	if named && !ours {
+		return StrangeYear
+	}
+	return ""
+}
+
+// years are the numbers of a text that can only be years of these times.
+func years(text string) (all []int) {
+	for _, word := range strings.FieldsFunc(text, func(c rune) bool { return c < '0' || c > '9' }) {
+		if len(word) == 4 && strings.HasPrefix(word, "20") {
+			year, _ := strconv.Atoi(word)
+			all = append(all, year)
+		}
+	}
+	return all
 }
 
 // names tells whether a text names a number as a word of its own.
@@ -253,27 +328,37 @@ func names(text, number string) bool {
 	}
 }
 
-func (m *matcher) noted(ctx context.Context, r agenda.Receipt, e agenda.Entry, c agenda.Copy) (NotedReceipt, bool, error) {
-	// A notice dated before the message left or in the future says nothing of
-	// when; then the time of noting stands. Clocks differ by less than an hour.
-	if r.At.After(m.d.Now().Add(time.Hour)) || r.At.Before(c.SettledAt.Add(-time.Hour)) {
+func (m *matcher) noted(ctx context.Context, r agenda.Receipt, n mail.Notice, e agenda.Entry, c agenda.Copy, why string) (NotedReceipt, bool, error) {
+	if why == "" {
+		// A time before the message left or in the future says nothing of when;
+		// then the time of noting stands.
 		r.At = time.Time{}
+		for _, at := range []time.Time{n.At, n.Received} {
+			if r.At.IsZero() && !at.After(m.d.Now().Add(clockSlack)) && !at.Before(c.SettledAt.Add(-clockSlack)) {
+				r.At = at
+			}
+		}
 	}
-	n := NotedReceipt{
-		Receipt: r, Entry: e.Name, Number: e.Number, Handle: c.Handle, State: c.State,
-		Strange: r.Arrived() && !strings.EqualFold(r.Address, c.Address),
+	if why == "" && r.Arrived() && !strings.EqualFold(r.Address, c.Address) {
+		why = StrangeAddress
+	}
+	if why == StrangeEarly && (r.At.IsZero() || !n.Received.IsZero() && n.Received.Before(r.At)) {
+		r.At = n.Received
+	}
+	noted := NotedReceipt{
+		Receipt: r, Entry: e.Name, Number: e.Number, Handle: c.Handle, State: c.State, Strange: why != "", Why: why,
 	}
 	if c.Correspondent != 0 {
 		if _, ok := m.units[c.Correspondent]; !ok {
 			corr, err := m.d.Book.CorrespondentByID(ctx, c.Correspondent)
 			if err != nil {
-				return n, false, err
+				return noted, false, err
 			}
 			m.units[c.Correspondent] = corr.Unit
 		}
-		n.Unit = m.units[c.Correspondent]
+		noted.Unit = m.units[c.Correspondent]
 	}
-	return n, true, nil
+	return noted, true, nil
 }
 
 // clip bounds what a stranger wrote.

@@ -198,6 +198,87 @@ Disposition: manual-action/MDN-sent-manually; %s
 	f.audited()
 }
 
+// A number comes again every year, and old answers lie in the same mailbox.
+func TestNumberOfAnotherLetter(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	first := f.signed("jateng")
+	f.send(first)
+	e := f.entry(first)
+	release, address, number := e.ReleasedAt, e.Copies[0].Address, e.Number
+	confirm := "DITERIMA " + number + " salinan 1"
+	// message is an answer with a time by its writer and one by our own server.
+	message := func(date, received time.Time, text string) []byte {
+		var head string
+		if !received.IsZero() {
+			head += "Received: from mx.lain.test by imap.test; " + received.Format(time.RFC1123Z) + "\n"
+		}
+		if !date.IsZero() {
+			head += "Date: " + date.Format(time.RFC1123Z) + "\n"
+		}
+		return []byte(head + "From: " + address + "\nSubject: Konfirmasi\n\n" + text + "\n")
+	}
+	year := 365 * 24 * time.Hour
+	never, now, lastYear := time.Time{}, release.Add(10*time.Minute), release.Add(-year)
+	cases := []struct {
+		name           string
+		date, received time.Time
+		text           string
+		why            string
+		at             time.Time // of the record
+	}{
+		{"dated before", lastYear, never, confirm, StrangeEarly, lastYear},
+		{"dated two hours before", release.Add(-2 * time.Hour), never, confirm, StrangeEarly, release.Add(-2 * time.Hour)},
+		{"dated behind, taken before", now, lastYear, confirm, StrangeEarly, lastYear},
+		{"dated before, taken behind", lastYear, now, confirm, StrangeEarly, lastYear},
+		{"no time", never, never, confirm, StrangeUndated, never},
+		{"another year in its words", now, now, confirm + ", 20 November 2025, 10.00, operator", StrangeYear, now},
+		{"another year as a date", now, now, confirm + ", 20-11-2025, 10.00, operator", StrangeYear, now},
+		{"a clock that is slow", release.Add(-30 * time.Minute), now, confirm, "", release.Add(-30 * time.Minute)},
+		{"no date, taken behind", never, now, confirm, "", now},
+		{"this year", now, never, confirm + ", 23-11-2026, 10.00, operator", "", now},
+		{"this year beside that of the letter", now, never, confirm + ", 23-11-2026, surat 30-12-2025", "", now},
+		{"a year elsewhere", now, never, "Surat tahun 2025 terlampir.\n" + confirm, "", now},
+	}
+	for _, c := range cases {
+		before, err := f.Book.Receipts(ctx, e.ID)
+		f.check(err)
+		res, err := f.Receipts(ctx, ReceiptParams{Sources: []string{f.file("jawab.eml", message(c.date, c.received, c.text))}})
+		f.check(err)
+		after, err := f.Book.Receipts(ctx, e.ID)
+		f.check(err)
+		if len(res.Receipts) != 1 {
+			t.Errorf("%s: %+v", c.name, res)
+			continue
+		}
+		r := res.Receipts[0]
+		if r.Entry != first || r.Matched != agenda.MatchedNumber || r.Why != c.why || r.Strange != (c.why != "") || !r.At.Equal(c.at.Truncate(time.Second)) {
+			t.Errorf("%s: %s by %s, %q, dated %v, want %q, dated %v", c.name, r.Entry, r.Matched, r.Why, r.At, c.why, c.at)
+		}
+		if noted := len(after) - len(before); (noted == 1) != (c.why == "") {
+			t.Errorf("%s: %d noted", c.name, noted)
+		}
+	}
+	// The Message-ID was known to nobody before the release: a wrong clock harms nothing.
+	old := bytes.Replace(answer(address, "Re", confirm, e.Copies[0].MessageID), []byte("23 Nov 2026"), []byte("23 Nov 2016"), 1)
+	res, err := f.Receipts(ctx, ReceiptParams{Sources: []string{f.file("balas.eml", old)}})
+	f.check(err)
+	if len(res.Receipts) != 1 || res.Receipts[0].Strange || !res.Receipts[0].At.IsZero() {
+		t.Errorf("answer to the message itself: %+v", res.Receipts)
+	}
+	// An answer that names two numbers of the same addressee: a person decides.
+	second := f.signed("jateng")
+	f.send(second)
+	both := message(f.entry(second).ReleasedAt.Add(time.Minute), never, "DITERIMA "+number+" dan "+f.entry(second).Number)
+	res, err = f.Receipts(ctx, ReceiptParams{Sources: []string{f.file("dua.eml", both)}})
+	f.check(err)
+	if len(res.Receipts) != 1 || res.Receipts[0].Why != StrangeSeveral {
+		t.Errorf("two numbers: %+v", res.Receipts)
+	}
+	f.audited()
+}
+
 func TestNumberAsAWord(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
