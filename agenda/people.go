@@ -159,7 +159,7 @@ func (o Officer) check() error {
 			return err
 		}
 	}
-	return checkTexts("name", o.Name, "nip", o.NIP, "qualification", o.Qualification, "title", o.Title)
+	return checkNames("name", o.Name, "nip", o.NIP, "qualification", o.Qualification, "title", o.Title)
 }
 
 func (g *RoleGrant) check(now time.Time) error {
@@ -182,7 +182,10 @@ func (g *RoleGrant) check(now time.Time) error {
 			return invalid("until", formatStamp(g.Until))
 		}
 	}
-	return checkTexts("title", g.Title, "order", g.Order)
+	if err := checkNames("title", g.Title); err != nil {
+		return err
+	}
+	return checkTexts("order", g.Order)
 }
 
 // AddOfficer adds a person with the roles given at once. The same NIP or
@@ -493,7 +496,7 @@ func (p Applicant) check() error {
 	if p.Email != "" && !addressOK(p.Email) {
 		return invalid("email", p.Email)
 	}
-	return checkTexts("unit", p.Unit, "contact", p.Contact)
+	return checkNames("unit", p.Unit, "contact", p.Contact)
 }
 
 // AddApplicant adds a unit that asks for letters to be sent.
@@ -610,7 +613,7 @@ func (c Correspondent) check() error {
 	if c.State != "" && c.State != Confirmed && c.State != Unconfirmed {
 		return invalid("state", c.State)
 	}
-	return checkTexts("unit", c.Unit)
+	return checkNames("unit", c.Unit)
 }
 
 func (u *update) putCertificates(c Correspondent) error {

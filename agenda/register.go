@@ -46,6 +46,11 @@ func checkLetter(l Letter) error {
 		{"note", l.Note, false},
 		{"retracts", l.Retracts, false},
 	} {
+		if !slices.Contains(longFields, f.key) {
+			if err := checkLine(f.key, f.value, maxField); err != nil {
+				return err
+			}
+		}
 		if f.required && strings.TrimSpace(f.value) == "" {
 			return missingField(f.key)
 		}
@@ -72,6 +77,42 @@ func checkLetter(l Letter) error {
 	return checkRecipients(l)
 }
 
+// longFields are the texts of a letter that may have several lines.
+var longFields = []string{"subject", "enclosures", "place", "note", "retracts"}
+
+// maxName bounds a name that stands in a line of a signed text, in octets as
+// they are written there: with two fingerprints beside it the line stays within
+// what signedtext takes.
+const maxName = 200
+
+// OneLine tells whether a text is a line of its own wherever it stands: in a
+// cover sheet, a form, a header. Controls and line ends would begin another
+// one, bidi marks would show it in another order.
+func OneLine(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r != '%' && escapes(r) })
+}
+
+// checkLine is checkText for a text of one line of at most so many octets.
+func checkLine(key, value string, most int) error {
+	if err := checkText(key, value); err != nil {
+		return err
+	}
+	if !OneLine(value) || len(EscapeValue(value)) > most && most < maxField {
+		return invalid(key, value[:min(len(value), 60)])
+	}
+	return nil
+}
+
+// checkNames is checkLine for the names of people, offices and posts.
+func checkNames(pairs ...string) error {
+	for i := 0; i < len(pairs); i += 2 {
+		if err := checkLine(pairs[i], pairs[i+1], maxName); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func checkText(key, value string) error {
 	if len(value) > maxField || !utf8.ValidString(value) {
 		return invalid(key, "")
@@ -95,7 +136,7 @@ func checkRecipients(l Letter) error {
 		if strings.TrimSpace(name) == "" {
 			return missingField(key)
 		}
-		if err := checkText(key, name); err != nil {
+		if err := checkLine(key, name, maxName); err != nil {
 			return err
 		}
 		if name = normal(name); seen[name] {

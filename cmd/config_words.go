@@ -6,6 +6,8 @@ import "strings"
 var configWords = []struct{ begin, id string }{
 	{"is missing", "missing"},
 	{"holds a control character", "control"},
+	{"begins or ends with a blank", "blank"},
+	{"is longer than ", "long"},
 	{"must be one of ", "one_of"},
 	{"must be between ", "between"},
 	{"is not a handle", "handle"},

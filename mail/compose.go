@@ -272,7 +272,7 @@ func (m *Message) checkBody() error {
 		return fault(CodeContent, "cover", "not UTF-8")
 	}
 	for _, r := range string(m.Cover) {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		if obeyed(r) && r != '\n' && r != '\t' {
 			return fault(CodeContent, "cover", "control character")
 		}
 	}
@@ -289,6 +289,12 @@ func (m *Message) checkBody() error {
 		}
 	}
 	return nil
+}
+
+// obeyed tells a character that ends a line or that a screen obeys instead of
+// showing it: controls, line separators, bidi marks.
+func obeyed(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 // validName accepts a short ASCII file name that no system reads as a path, an
@@ -378,7 +384,7 @@ func subjectLines(s string) (string, error) {
 	}
 	plain := !strings.Contains(s, "=?")
 	for _, r := range s {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+		if obeyed(r) {
 			return "", fault(CodeContent, "Subject", "control character")
 		}
 		plain = plain && r < utf8.RuneSelf

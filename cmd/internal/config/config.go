@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/viper"
 )
@@ -300,15 +301,27 @@ func (c *checker) text(key, value string) {
 	switch {
 	case strings.TrimSpace(value) == "":
 		c.fail(key, "is missing")
+	case strings.TrimSpace(value) != value:
+		c.fail(key, "begins or ends with a blank")
 	default:
 		c.line(key, value)
+	}
+}
+
+// maxName bounds the names that stand in a line of a signed text, in octets.
+const maxName = 200
+
+// name is a text that stands in a line of a signed text.
+func (c *checker) name(key, value string) {
+	if c.text(key, value); len(value) > maxName {
+		c.fail(key, "is longer than "+strconv.Itoa(maxName))
 	}
 }
 
 // line refuses what would break a line of a draft, a header or a form.
 func (c *checker) line(key, value string) {
 	for _, r := range value {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			c.fail(key, "holds a control character")
 			return
 		}
@@ -340,7 +353,7 @@ func (c *Config) validate() error {
 	if c.As != "" && !handlePattern.MatchString(c.As) {
 		k.fail("as", "is not a handle")
 	}
-	k.text("office.name", c.Office.Name)
+	k.name("office.name", c.Office.Name)
 	k.line("office.city", c.Office.City)
 	for i, s := range c.Office.Letterhead {
 		k.text(at("office.letterhead", i), s)

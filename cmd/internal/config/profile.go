@@ -343,7 +343,7 @@ func (p *Profile) validate(k *checker) {
 	for i, r := range p.Roles {
 		key := at("profile.roles", i)
 		k.word(key+".role", r.Role, roleWords)
-		k.text(key+".title", r.Title)
+		k.name(key+".title", r.Title)
 	}
 	all(k, "profile.roles", roleWords, p.Roles, func(r Role) string { return r.Role })
 	for i, s := range p.Qualifications {

@@ -129,6 +129,7 @@ const (
 	WhyTwice     = "twice"     // an addressee twice
 	WhyRowTwice  = "rowtwice"  // the same letter as in the line Value
 	WhyLong      = "long"
+	WhyText      = "text"      // a control character or a bidi mark
 	WhyFile      = "file"      // the scan is not there or no PDF
 	WhyClassScan = "classscan" // a scan beside a classified letter
 )
@@ -424,6 +425,9 @@ func (r *importReader) text(field string) string {
 	if len(s) > maxCell {
 		r.found(field, WhyLong)
 	}
+	if !agenda.OneLine(s) {
+		r.found(field, WhyText)
+	}
 	return s
 }
 
@@ -518,6 +522,8 @@ func (r *importReader) addressees(field string, book agenda.BookName, seen map[s
 			case seen[name] && len(names) > 1: // a group may name who stands there already
 			case seen[name]:
 				r.found(field, WhyTwice)
+			case !agenda.OneLine(name):
+				r.found(field, WhyText)
 			case book == agenda.Kriptogram && !r.people[name]:
 				r.found(field, WhyAddressee)
 			default:
