@@ -208,19 +208,29 @@ func (a *app) archiveRebuild() *cobra.Command {
 		box := filepath.ToSlash(args[0])
 		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error {
 			if a.flags.dryRun {
-				a.say("archive.rebuild_dry", "box", box)
+				n, err := d.MayRebuild(ctx, box)
+				if err != nil {
+					return err
+				}
+				a.say("archive.rebuild_dry", "box", box, "n", n)
 				return a.wouldDo("sandi.archive_rebuild/1")
 			}
-			n, err := d.RebuildBox(ctx, box)
+			n, aside, err := d.RebuildBox(ctx, box)
 			if err != nil {
 				return err
 			}
 			v := struct {
-				Schema   string `json:"schema"`
-				Box      string `json:"box"`
-				Messages int    `json:"messages"`
-			}{"sandi.archive_rebuild/1", box, n}
-			return a.result(v, func(io.Writer) { a.say("archive.rebuilt", "box", box, "n", n) })
+				Schema   string  `json:"schema"`
+				Box      string  `json:"box"`
+				Messages int     `json:"messages"`
+				Aside    *string `json:"aside"` // what was there before; null for nothing
+			}{"sandi.archive_rebuild/1", box, n, render.Text(aside)}
+			return a.result(v, func(io.Writer) {
+				a.say("archive.rebuilt", "box", box, "n", n)
+				if aside != "" {
+					a.say("archive.aside", "path", aside)
+				}
+			})
 		})
 	}
 	return c

@@ -67,6 +67,7 @@ var statusOfCode = map[string]int{
 	"desk.archive_unnoted":  exitKey,
 	"desk.before_restore":   exitStep,
 	"desk.book_unreadable":  exitTampered,
+	"desk.box_busy":         exitBusy,
 	"desk.busy":             exitBusy,
 	"desk.certificate":      exitKey,
 	"desk.check_words":      exitSignature,

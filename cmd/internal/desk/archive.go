@@ -106,20 +106,52 @@ func (d *Desk) file(ctx context.Context, box, place string, entries []agenda.Ent
 	if err != nil {
 		return err
 	}
-	if err := vault.MakeFolder(filepath.Dir(d.path(boxFolder, box))); err != nil {
-		return err
-	}
-	f, release, err := vault.OpenBox(d.path(boxFolder, box))
+	f, release, err := d.openBox(box, "")
 	if err != nil {
 		return err
 	}
-	records, err := d.fillBox(ctx, f, box, place, entries)
-	if err == nil {
+	var records []agenda.Archiving
+	entries, err = d.unfiled(ctx, entries)
+	if err == nil && len(entries) > 0 {
+		records, err = d.fillBox(ctx, f, box, place, entries)
+	}
+	if err == nil && len(records) > 0 {
 		// The box is on disk before the event names its octets; a crash
 		// between leaves a tail that the next run moves aside.
 		err = d.Book.ArchiveAll(ctx, who, records)
 	}
 	return errors.Join(err, release())
+}
+
+// unfiled leaves out what another process filed before this one had the lock
+// of the box; who changed anything else of an entry has its word.
+func (d *Desk) unfiled(ctx context.Context, entries []agenda.Entry) ([]agenda.Entry, error) {
+	ids := make([]int64, len(entries))
+	for i, e := range entries {
+		ids[i] = e.ID
+	}
+	now, err := d.Book.Brief(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var open []agenda.Entry
+	for i, e := range entries {
+		if now[i].Last == e.Last {
+			open = append(open, e)
+			continue
+		}
+		if e, err = d.Book.EntryByID(ctx, e.ID); err != nil {
+			return nil, err
+		}
+		if e.Archived != nil {
+			continue
+		}
+		if err := mayArchive(e); err != nil {
+			return nil, err
+		}
+		open = append(open, e)
+	}
+	return open, nil
 }
 
 // MayArchive says whether an entry can be filed now, or is filed already.
@@ -164,7 +196,7 @@ func (d *Desk) asideTail(ctx context.Context, f *os.File, box string) error {
 	}
 	switch {
 	case st.Size() < end:
-		return &Error{code: CodeDamaged, Field: box}
+		return &Error{code: CodeDamaged, Field: box, Detail: BoxShort}
 	case st.Size() > end:
 		aside := fmt.Sprintf("%s.sisa-%s", f.Name(), d.Now().UTC().Format("20060102T150405.000"))
 		return vault.MoveAsideTail(f, end, aside)

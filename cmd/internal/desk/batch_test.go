@@ -359,7 +359,7 @@ func TestBoxIsCheckedAndRebuilt(t *testing.T) {
 		if err != nil || !strings.Contains(found, c.why) {
 			t.Errorf("%s: found %q (%v)", name, found, err)
 		}
-		if n, err := f.RebuildBox(ctx, "2026/surat.mbox"); err != nil || n != 3 {
+		if n, _, err := f.RebuildBox(ctx, "2026/surat.mbox"); err != nil || n != 3 {
 			t.Fatalf("%s: rebuilt %d: %v", name, n, err)
 		}
 		again, err := os.ReadFile(box)
@@ -486,5 +486,56 @@ func TestGatewayEndsConnections(t *testing.T) {
 			}
 			f.judged()
 		})
+	}
+}
+
+// A box that is written anew while another process files into it holds what
+// that one filed.
+func TestRebuildBesideFiling(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	names := f.attached(20, "jateng")
+	f.send(names...)
+	_, err := f.Archive(ctx, names[0], "")
+	f.check(err)
+	other, err := Open(ctx, f.Dir, f.options())
+	f.check(err)
+	defer other.Close()
+	filing := make(chan error, 1)
+	go func() {
+		for _, n := range names[1:] {
+			err := error(&Error{code: CodeBoxBusy})
+			for coded(err) == CodeBoxBusy {
+				_, err = other.Archive(ctx, n, "")
+			}
+			if err != nil {
+				filing <- err
+				return
+			}
+		}
+		filing <- nil
+	}()
+	rebuilt := 0
+	for filed := false; !filed; {
+		select {
+		case err := <-filing:
+			f.check(err)
+			filed = true
+		default:
+		}
+		switch _, _, err := f.RebuildBox(ctx, "2026/surat.mbox"); coded(err) {
+		case "":
+			f.check(err)
+			rebuilt++
+		case CodeBoxBusy:
+		default:
+			t.Fatal(err)
+		}
+	}
+	r, err := f.VerifyBoxes(ctx)
+	f.check(err)
+	if len(r.Problems) > 0 || r.Messages != len(names) || rebuilt == 0 {
+		t.Errorf("%+v after %d rebuilds", r, rebuilt)
 	}
 }

@@ -261,40 +261,82 @@ func (d *Desk) appendOne(f *os.File, x Filed, from *mail.Address) (mail.Extent, 
 
 // RebuildBox writes a box anew from the octets of record. The places of its
 // messages are on record, so the new box must have them at the same places;
-// else nothing is changed. What was there before is kept aside.
-func (d *Desk) RebuildBox(ctx context.Context, box string) (int, error) {
+// else nothing is changed. What was there before is kept aside, in the file
+// that it names; "" when there was nothing.
+func (d *Desk) RebuildBox(ctx context.Context, box string) (n int, aside string, err error) {
+	// Only a box of the book is ever opened.
+	if _, err := d.wholeBox(ctx, box); err != nil {
+		return 0, "", err
+	}
+	path := d.path(boxFolder, filepath.FromSlash(box))
+	f, release, err := d.openBox(box, "rebuild")
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	// Another process may have filed before this one had the lock.
+	filed, err := d.wholeBox(ctx, box)
+	if err != nil {
+		return 0, "", err
+	}
+	from, err := d.trySeparators(path, filed)
+	if err != nil {
+		return 0, "", err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return 0, "", err
+	}
+	if st.Size() > 0 {
+		// A crash from here on leaves a box that is too short, which the next
+		// rebuild mends.
+		aside = fmt.Sprintf("%s.lama-%s", path, d.Now().UTC().Format("20060102T150405.000"))
+		if err := vault.MoveAsideTail(f, 0, aside); err != nil {
+			return 0, "", err
+		}
+	}
+	_, err = d.appendFiled(f, filed, from)
+	return len(filed), aside, err
+}
+
+// MayRebuild tells how many messages a box would be written anew with.
+func (d *Desk) MayRebuild(ctx context.Context, box string) (int, error) {
+	filed, err := d.wholeBox(ctx, box)
+	return len(filed), err
+}
+
+// wholeBox are the messages of one box by their places, all of them whole.
+func (d *Desk) wholeBox(ctx context.Context, box string) ([]Filed, error) {
 	all, err := d.Boxed(ctx, agenda.Filter{Mailed: true})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	filed := slices.DeleteFunc(all, func(x Filed) bool { return x.Copy.Box != box })
 	if len(filed) == 0 {
-		return 0, &Error{code: CodeNothing, Field: box}
+		return nil, &Error{code: CodeNothing, Field: box, Detail: "box"}
 	}
 	for _, x := range filed {
 		if err := d.Vault.Check(ctx, x.Copy.Message, x.Copy.Size); err != nil {
-			return 0, &Error{code: CodeDamaged, Entry: x.Entry.Name, Err: err}
+			return nil, &Error{code: CodeDamaged, Entry: x.Entry.Name, Err: err}
 		}
 	}
+	return filed, nil
+}
+
+// openBox opens a box to be written, makes its folders and takes its lock; what
+// tells a rebuild from a filing to who is turned away.
+func (d *Desk) openBox(box, what string) (*os.File, func() error, error) {
 	path := d.path(boxFolder, filepath.FromSlash(box))
-	from, err := d.trySeparators(path, filed)
-	if err != nil {
-		return 0, err
+	for _, folder := range []string{d.path(boxFolder), filepath.Dir(path)} {
+		if err := vault.MakeFolder(folder); err != nil {
+			return nil, nil, err
+		}
 	}
 	f, release, err := vault.OpenBox(path)
-	if err != nil {
-		return 0, err
+	if coded(err) == vault.CodeLocked {
+		err = &Error{code: CodeBoxBusy, Field: box, Detail: what}
 	}
-	st, err := f.Stat()
-	if err == nil && st.Size() > 0 {
-		// A crash from here on leaves a box that is too short, which the next
-		// rebuild mends.
-		err = vault.MoveAsideTail(f, 0, fmt.Sprintf("%s.lama-%s", path, d.Now().UTC().Format("20060102T150405.000")))
-	}
-	if err == nil {
-		_, err = d.appendFiled(f, filed, from)
-	}
-	return len(filed), errors.Join(err, release())
+	return f, release, err
 }
 
 // trySeparators writes the box to a file without a name and finds which

@@ -50,6 +50,7 @@ const (
 	CodeNone           = "desk.none"            // no desk folder there
 	CodeExists         = "desk.exists"          // init on an existing desk
 	CodeBusy           = "desk.busy"            // another sender holds the lock
+	CodeBoxBusy        = "desk.box_busy"        // another process writes to the archive box
 	CodeOfficer        = "desk.officer"         // no officer, or more than one, fits
 	CodeRole           = "desk.role"            // the acting officer does not hold the role
 	CodeSamePerson     = "desk.same_person"     // sandiman and signer are one person
