@@ -10,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// The most that one field and one list of addressees may hold.
-const (
-	maxField      = 4000
-	maxRecipients = 500
-)
+// MaxRecipients is how many addressees one letter may have.
+const MaxRecipients = 500
+
+// maxField is the most that one field may hold, in octets.
+const maxField = 4000
 
 // checkLetter checks what can be said of a letter alone.
 func checkLetter(l Letter) error {
@@ -124,7 +124,7 @@ func checkRecipients(l Letter) error {
 	if len(l.To) == 0 {
 		return missingField("to")
 	}
-	if len(l.To)+len(l.Cc) > maxRecipients {
+	if len(l.To)+len(l.Cc) > MaxRecipients {
 		return invalid("to", "")
 	}
 	seen := map[string]bool{}

@@ -43,6 +43,7 @@ type batchRowJSON struct {
 	Entry   string  `json:"entry"`
 	State   string  `json:"state"`
 	Existed bool    `json:"existed"`
+	Action  string  `json:"action"` // of this run: draft, send, wait for its file, none
 	Code    *string `json:"code"`
 }
 
@@ -52,6 +53,7 @@ type batchJSON struct {
 	Rows    int      `json:"rows"`
 	New     int      `json:"new"`
 	Entries []string `json:"entries"` // of each row, in its order
+	Actions []string `json:"actions"` // as sandi.batch_row/1 would have them
 	DryRun  bool     `json:"dry_run"`
 }
 
@@ -62,26 +64,28 @@ func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 	if err != nil {
 		return err
 	}
-	fresh, err := d.WouldBe(ctx, rows)
+	fresh, plan, err := d.PlanBatch(ctx, rows)
 	if err != nil {
 		return err
 	}
 	if !a.flags.json {
 		a.previewImport(rows)
 	}
-	drafts, letters := 0, 0
-	for _, r := range rows {
-		if r.Registration.Book == agenda.Kriptogram {
-			drafts++
-		} else {
-			letters++
-		}
+	counts := map[desk.BatchAction]int{}
+	for _, action := range plan {
+		counts[action]++
 	}
-	a.say("send.batch_plan", "batch", id, "n", len(rows), "fresh", len(fresh), "drafts", drafts, "letters", letters)
+	a.say("send.batch_plan", "batch", id, "n", len(rows), "fresh", len(fresh), "drafts", counts[desk.BatchDraft], "letters", counts[desk.BatchSend])
+	if n := counts[desk.BatchWait]; n > 0 {
+		a.say("send.batch_wait", "n", n)
+	}
+	if n := counts[desk.BatchNone]; n > 0 {
+		a.say("send.batch_none", "n", n)
+	}
 	if a.flags.dryRun {
-		v := batchJSON{Schema: "sandi.batch/1", Batch: id, Rows: len(rows), New: len(fresh), Entries: []string{}, DryRun: true}
-		for _, r := range rows {
-			v.Entries = append(v.Entries, r.Name.Long())
+		v := batchJSON{Schema: "sandi.batch/1", Batch: id, Rows: len(rows), New: len(fresh), Entries: []string{}, Actions: []string{}, DryRun: true}
+		for i, r := range rows {
+			v.Entries, v.Actions = append(v.Entries, r.Name.Long()), append(v.Actions, string(plan[i]))
 		}
 		return a.result(v, func(io.Writer) { a.say("send.dry_run") })
 	}
@@ -104,17 +108,28 @@ func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 		if err := a.tellBatchRow(id, r); err != nil {
 			return err
 		}
+		if interrupted(r.Err) {
+			continue // told once, below
+		}
 		if r.Err != nil {
-			all = append(all, a.fail(r.Err))
+			if !a.flags.json {
+				a.warn("send.batch_stopped", "line", r.Line, "entry", r.Entry.Name)
+			}
+			all = append(all, a.fail(entryError(r.Entry.Name, r.Err)))
 			continue
 		}
 		all = append(all, exitDone)
 		switch {
-		case r.Entry.Name.Book == agenda.Surat && (r.Entry.State == agenda.StateAttached || r.Entry.State == agenda.StateReleased):
+		case r.Action == desk.BatchSend:
 			names = append(names, r.Entry.Name)
 		case r.Entry.State == agenda.StateDrafted:
 			drafted = append(drafted, r.Entry.Name)
 		}
+	}
+	if ctx.Err() != nil { // the same command goes on from here
+		a.fail(context.Cause(ctx))
+		a.warn("send.batch_resume", "path", f.batch)
+		return a.told(exitInterrupted)
 	}
 	if len(drafted) > 0 {
 		a.say("send.batch_sign", "names", ranges(drafted, a.thisYear()))
@@ -129,7 +144,7 @@ func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 
 func (a *app) tellBatchRow(id string, r desk.BatchRow) error {
 	if a.flags.json {
-		v := batchRowJSON{Schema: "sandi.batch_row/1", Batch: id, Line: r.Line, Entry: r.Entry.Name.Long(), State: string(r.Entry.State), Existed: r.Existed}
+		v := batchRowJSON{Schema: "sandi.batch_row/1", Batch: id, Line: r.Line, Entry: r.Entry.Name.Long(), State: string(r.Entry.State), Existed: r.Existed, Action: string(r.Action)}
 		if r.Err != nil {
 			v.Code = render.Text(codeOf(r.Err))
 		}
@@ -150,7 +165,11 @@ func (a *app) batchTable(ctx context.Context, d *desk.Desk, path string) ([]desk
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, "", usageError("usage.import_unreadable", "path", path)
+			return nil, "", usageError("usage.batch_unreadable", "path", path)
+		}
+		if st, err := f.Stat(); err != nil || st.IsDir() {
+			f.Close()
+			return nil, "", usageError("usage.batch_unreadable", "path", path)
 		}
 		defer f.Close()
 		source, folder = f, filepath.Dir(path)
@@ -158,7 +177,7 @@ func (a *app) batchTable(ctx context.Context, d *desk.Desk, path string) ([]desk
 	now := d.Now()
 	sum := sha256.New()
 	rows, err := d.ReadImport(ctx, desk.ImportParams{
-		Source: io.TeeReader(source, sum), Folder: folder, Classified: true,
+		Source: io.TeeReader(source, sum), Folder: folder, Batch: true,
 		Day:    func(s string) (string, error) { return parseDate("letter-date", s, now) },
 		Moment: func(s string) (time.Time, error) { return parseMoment("received", s, now) },
 	})

@@ -132,11 +132,59 @@ type BatchParams struct {
 	Report func()
 }
 
+// BatchAction is what a batch does with a row.
+type BatchAction string
+
+// The actions of a batch.
+const (
+	BatchDraft BatchAction = "draft" // ordered, enciphered and initialled
+	BatchSend  BatchAction = "send"  // ordered, its scan attached, and sent
+	BatchWait  BatchAction = "wait"  // entered only: its row names no file
+	BatchNone  BatchAction = "none"  // nothing is left to do, or a person has to do it
+)
+
+// batchAction is what a batch does with an entry as it stands in the book.
+func batchAction(e agenda.Entry, file string) BatchAction {
+	open := slices.ContainsFunc(e.Copies, func(c agenda.Copy) bool {
+		return c.State == agenda.CopyReady || c.State == agenda.CopyDeferred
+	})
+	switch {
+	case e.State == agenda.StateRegistered && file == "":
+		return BatchWait
+	case e.State == agenda.StateRegistered && e.Name.Book == agenda.Kriptogram:
+		return BatchDraft
+	case e.Name.Book == agenda.Kriptogram:
+		return BatchNone
+	case e.State == agenda.StateRegistered, e.State == agenda.StateAttached, e.State == agenda.StateReleased && open:
+		return BatchSend
+	}
+	return BatchNone
+}
+
+// PlanBatch tells what Batch would do with each row, and fills in its name as
+// [Desk.WouldBe] does.
+func (d *Desk) PlanBatch(ctx context.Context, rows []ImportRow) (fresh []agenda.Name, plan []BatchAction, err error) {
+	if fresh, err = d.WouldBe(ctx, rows); err != nil {
+		return nil, nil, err
+	}
+	for _, r := range rows {
+		e := agenda.Entry{Name: r.Name, State: agenda.StateRegistered}
+		if r.Known {
+			if e, err = d.Book.Entry(ctx, r.Name); err != nil {
+				return nil, nil, err
+			}
+		}
+		plan = append(plan, batchAction(e, r.File))
+	}
+	return fresh, plan, nil
+}
+
 // BatchRow is what became of a row before the sending.
 type BatchRow struct {
 	Line    int
 	Entry   agenda.Entry
 	Existed bool // entered by an earlier run
+	Action  BatchAction
 	Err     error
 }
 
@@ -168,7 +216,9 @@ func (d *Desk) Batch(ctx context.Context, p BatchParams) ([]BatchRow, error) {
 	d.reread(ctx, entries, errs)
 	rows := make([]BatchRow, len(made))
 	for i := range made {
-		rows[i] = BatchRow{Line: p.Rows[i].Line, Entry: entries[i], Existed: made[i].Existed, Err: errs[i]}
+		rows[i] = BatchRow{
+			Line: p.Rows[i].Line, Entry: entries[i], Existed: made[i].Existed, Err: errs[i], Action: batchAction(made[i].Entry, p.Rows[i].File),
+		}
 	}
 	return rows, nil
 }

@@ -153,7 +153,7 @@ func (c *counted) Passphrase(ctx context.Context, u KeyUse) ([]byte, error) {
 func table(t *testing.T, f *office, classified bool, text string) []ImportRow {
 	t.Helper()
 	rows, err := f.ReadImport(t.Context(), ImportParams{
-		Source: strings.NewReader(text), Folder: f.dir, Classified: classified,
+		Source: strings.NewReader(text), Folder: f.dir, Batch: classified,
 		Day:    func(s string) (string, error) { return s, nil },
 		Moment: func(s string) (time.Time, error) { return time.Parse(time.RFC3339, s) },
 	})

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,9 +93,12 @@ type ImportParams struct {
 	// instant.
 	Day    func(string) (string, error)
 	Moment func(string) (time.Time, error)
-	// Classified takes the file of a classified letter too: it is only looked
-	// for, to be enciphered where it lies.
-	Classified bool
+	// Batch is set when the letters are to be sent and enciphered at once. The
+	// file of a classified letter is taken too: it is only looked for, to be
+	// enciphered where it lies. And what would stop a row on that way stops the
+	// table: an addressee that is not entered, a class that the office does not
+	// allow.
+	Batch bool
 }
 
 // ImportRow is one letter of a table.
@@ -125,7 +129,8 @@ const (
 	WhyUrgency   = "urgency"
 	WhyNumber    = "number" // pages
 	WhyGroup     = "group"
-	WhyAddressee = "addressee" // of a classified letter, and not entered
+	WhyAddressee = "addressee" // of a classified letter or in a batch, and not entered
+	WhyPolicy    = "policy"    // a class that the settings do not allow, in a batch
 	WhyTwice     = "twice"     // an addressee twice
 	WhyRowTwice  = "rowtwice"  // the same letter as in the line Value
 	WhyLong      = "long"
@@ -199,6 +204,9 @@ func (d *Desk) ReadImport(ctx context.Context, p ImportParams) ([]ImportRow, err
 	return rows, nil
 }
 
+// maxShownCell is how much of a cell is told.
+const maxShownCell = 60
+
 // importTable is a table as cells by field.
 type importTable struct {
 	rows     []importCells
@@ -214,6 +222,9 @@ type importCells struct {
 func (t *importTable) found(line, column int, field, why, value string) {
 	if field == "subject" {
 		value = ""
+	}
+	if r := []rune(value); len(r) > maxShownCell {
+		value = string(r[:maxShownCell]) + ".."
 	}
 	t.problems = append(t.problems, ImportProblem{line, column, field, why, value})
 }
@@ -313,18 +324,25 @@ func (t *importTable) readJSON(data []byte) {
 			continue
 		}
 		row := importCells{line: n, values: map[string]string{}, columns: map[string]int{}}
-		for key, v := range object {
+		for _, key := range slices.Sorted(maps.Keys(object)) {
+			v := object[key]
 			field, ok := importFlag(key)
 			text, fits := cellText(v)
 			switch {
 			case !ok:
 				t.found(n, 0, key, WhyHead, key)
+			case row.columns[field] > 0:
+				t.found(n, 0, field, WhyHeadTwice, key)
 			case !fits:
 				t.found(n, 0, field, WhyJSON, "")
 			default:
 				row.values[field] = strings.TrimSpace(text)
 			}
+			if ok {
+				row.columns[field] = 1
+			}
 		}
+		clear(row.columns) // a line of JSON has no columns to tell
 		t.rows = append(t.rows, row)
 	}
 }
@@ -413,8 +431,11 @@ type importReader struct {
 	people map[string]bool
 }
 
-func (r *importReader) found(field, why string) {
-	r.t.found(r.cells.line, r.cells.columns[field], field, why, r.cells.values[field])
+func (r *importReader) found(field, why string) { r.foundIn(field, why, r.cells.values[field]) }
+
+// foundIn tells a part of a cell.
+func (r *importReader) foundIn(field, why, value string) {
+	r.t.found(r.cells.line, r.cells.columns[field], field, why, value)
 }
 
 // maxCell is the longest text that the book takes.
@@ -471,6 +492,14 @@ func (r *importReader) row() ImportRow {
 	seen := map[string]bool{}
 	l.To = r.addressees("to", book, seen)
 	l.Cc = r.addressees("cc", book, seen)
+	if len(l.To)+len(l.Cc) > agenda.MaxRecipients {
+		r.found("to", WhyLong)
+	}
+	if r.p.Batch && book == agenda.Kriptogram {
+		if _, err := r.d.policyFor(agenda.Entry{Letter: l}); err != nil {
+			r.found("class", WhyPolicy)
+		}
+	}
 	row := ImportRow{Line: r.cells.line, Registration: agenda.Registration{Book: book, Letter: l, Once: r.token()}}
 	if s := r.cells.values["file"]; s != "" {
 		row.File = r.scan(s, l.Class)
@@ -524,8 +553,8 @@ func (r *importReader) addressees(field string, book agenda.BookName, seen map[s
 				r.found(field, WhyTwice)
 			case !agenda.OneLine(name):
 				r.found(field, WhyText)
-			case book == agenda.Kriptogram && !r.people[name]:
-				r.found(field, WhyAddressee)
+			case (book == agenda.Kriptogram || r.p.Batch) && !r.people[name]:
+				r.foundIn(field, WhyAddressee, name)
 			default:
 				seen[name] = true
 				list = append(list, name)
@@ -538,7 +567,7 @@ func (r *importReader) addressees(field string, book agenda.BookName, seen map[s
 // scan checks the file of a row: there, a PDF, and of an ordinary letter.
 func (r *importReader) scan(name string, class agenda.Class) string {
 	classified := class != agenda.ClassBiasa
-	if classified && !r.p.Classified {
+	if classified && !r.p.Batch {
 		r.found("file", WhyClassScan)
 		return ""
 	}
