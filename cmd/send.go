@@ -141,7 +141,7 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 				numbered[x.Entry.Name] = x.Entry.Name.Book == agenda.Kriptogram
 			}
 			if together || !a.term.OutIsTerminal() { // there the lines themselves show how far it is
-				bar = a.term.Progress(a.cat.Text("send.progress"), int64(p.Copies))
+				bar = a.term.Pieces(a.cat.Text("send.progress"), a.cat.Text("send.progress_unit"), int64(p.Copies))
 			}
 			if f.agreed {
 				return nil

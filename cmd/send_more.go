@@ -96,7 +96,7 @@ func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 	if !yes {
 		return a.declined("send.declined")
 	}
-	bar := a.term.Progress(a.cat.Text("send.batch_progress"), int64(len(rows)))
+	bar := a.term.Pieces(a.cat.Text("send.batch_progress"), a.cat.Text("send.batch_unit"), int64(len(rows)))
 	done, err := d.Batch(ctx, desk.BatchParams{Rows: rows, Secrets: a.secrets(), Report: func() { bar.Add(1) }})
 	bar.Done()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -138,6 +139,24 @@ func TestSecretIsNotShown(t *testing.T) {
 	}
 	if strings.Contains(s.seen.String(), "pisang") {
 		t.Errorf("terminal shows the secret: %q", s.seen.String())
+	}
+}
+
+// TestPiecesTellRateAndTime: a long sending shows how much is done, how fast it goes and how long it still takes.
+func TestPiecesTellRateAndTime(t *testing.T) {
+	t.Parallel()
+	s := &session{t: t}
+	s.master, s.slave = openPTY(t)
+	p := New(nil, nil, s.slave, nil).Pieces("Mengirim", "kiriman", 4)
+	p.Add(1)
+	p.Add(1)
+	s.until("2/4")
+	p.Done()
+	shown := regexp.MustCompile(`Mengirim +50% \[=+> +\] \(2/4, \d+ kiriman/(s|min|hr)\) \[\d+s:\d+s\]`)
+	s.until("]")
+	s.until("s]")
+	if !shown.MatchString(s.seen.String()) {
+		t.Errorf("terminal shows %q", s.seen.String())
 	}
 }
 

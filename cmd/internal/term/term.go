@@ -207,19 +207,25 @@ type Progress interface {
 func (t *Term) HideProgress() { t.progress = false }
 
 // Progress shows a bar on standard error when that is a terminal; otherwise it counts in silence. total in octets or pieces.
-func (t *Term) Progress(label string, total int64) Progress {
+func (t *Term) Progress(label string, total int64) Progress { return t.bar(label, total) }
+
+// Pieces is Progress for pieces: it shows how many are done and how many a second, named by unit, besides the time left.
+func (t *Term) Pieces(label, unit string, total int64) Progress {
+	return t.bar(label, total, progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString(unit))
+}
+
+func (t *Term) bar(label string, total int64, more ...progressbar.Option) Progress {
 	if !t.progress || !t.ErrIsTerminal() || total <= 0 {
 		return silent{}
 	}
-	return bar{progressbar.NewOptions64(
-		total,
+	return bar{progressbar.NewOptions64(total, append([]progressbar.Option{
 		progressbar.OptionSetWriter(t.err),
 		progressbar.OptionSetDescription(label),
 		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
 		progressbar.OptionSetWidth(30),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetPredictTime(true),
-	)}
+	}, more...)...)}
 }
 
 type silent struct{}
