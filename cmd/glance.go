@@ -105,6 +105,9 @@ func (a *app) printGlance(w io.Writer, d *desk.Desk, g desk.Glance) {
 	for _, t := range shown {
 		e := t.Entry
 		what := a.cat.Text("glance.next." + string(t.Next))
+		if t.Next == desk.NextMail && e.Copies[0].State != agenda.CopyRejected {
+			what = a.cat.Text("glance.next." + string(desk.NextAgain))
+		}
 		if t.Returned {
 			what = a.cat.Text("glance.returned", "draft", e.Returned.Draft, "at", a.cat.Clock(e.Returned.At))
 		}

@@ -148,20 +148,32 @@ func (a *app) showReport(ctx context.Context, d *desk.Desk, e agenda.Entry, hist
 	if err != nil {
 		return err
 	}
+	next := d.Next(e)
+	if r, known := desk.Confirmation(receipts, agenda.CopyRef{Entry: e.ID, Copy: 1}); known && r.Failed() {
+		// It came back; that comes before the filing, until another one stands for it.
+		again, err := d.MailedAgain(ctx, *e.Mailed)
+		if err != nil {
+			return err
+		}
+		if !again {
+			next = desk.NextMail
+		}
+	}
 	v := a.viewOf(d, e, beside{events: events, receipts: receipts}, false)
+	v.Next = render.Text(string(next))
 	v.Mailed = &mailedView{e.Mailed.Reader, e.Copies[0].Address, []string{}, e.Mailed.Sheet.SHA256.String()}
 	for _, n := range names {
 		v.Mailed.Entries = append(v.Mailed.Entries, n.Long())
 	}
 	return a.result(v, func(w io.Writer) {
-		a.printReport(w, d, e, names)
+		a.printReport(w, e, names, receipts, next)
 		if history {
 			a.printHistory(w, events, false)
 		}
 	})
 }
 
-func (a *app) printReport(w io.Writer, d *desk.Desk, e agenda.Entry, names []agenda.Name) {
+func (a *app) printReport(w io.Writer, e agenda.Entry, names []agenda.Name, receipts []agenda.Receipt, next desk.Next) {
 	var t form
 	row := func(id, value string) {
 		if value != "" {
@@ -188,7 +200,10 @@ func (a *app) printReport(w io.Writer, d *desk.Desk, e agenda.Entry, names []age
 		row("voided", v.Reason+"; "+v.Authority)
 	}
 	t.write(w)
-	switch next := d.Next(e); next {
+	for _, r := range receipts {
+		fmt.Fprintln(w, " "+a.cat.Text("agenda.receipt", "copy", r.Ref.Copy, "what", a.receiptWords(r, r.At)))
+	}
+	switch next {
 	case "":
 	case desk.NextMail:
 		a.say("report.email_mend."+e.Mailed.Reader, "names", commas(names))

@@ -784,7 +784,8 @@ func (a *app) settle(ctx context.Context, c *cobra.Command, d *desk.Desk, n agen
 		case agenda.CopyReady:
 			fmt.Fprintln(w, a.cat.Text("send.ready_again", "entry", n))
 		case agenda.CopyCancelled:
-			fmt.Fprintln(w, a.cat.Text("send.cancelled", "entry", n))
+			whose := e.Copies[max(0, p.Copy-1)]
+			fmt.Fprintln(w, a.cat.Text("send.cancelled", "entry", n, "name", whose.Handle))
 		}
 	})
 }

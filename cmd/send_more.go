@@ -329,6 +329,10 @@ func (a *app) tellOutstanding(ctx context.Context, d *desk.Desk) error {
 		return err
 	}
 	for _, o := range failed {
+		if o.Entry.Mailed != nil {
+			a.warn("send.undelivered_report", "entry", a.entryName(o.Entry.Name))
+			continue
+		}
 		a.warn("send.undelivered", "entry", a.entryName(o.Entry.Name), "copy", o.Copy.Copy, "handle", o.Copy.Handle)
 	}
 	n, err := d.Watched(ctx)
@@ -382,7 +386,11 @@ func (a *app) unconfirmed(ctx context.Context, d *desk.Desk, days *int) error {
 		}
 		fmt.Fprintf(a.out, " %-5s %s  %s\n", o.Entry.Name, render.Safe(o.Copy.Handle), a.cat.Text(id, "time", a.cat.DateTime(o.Copy.SettledAt)))
 		if o.Failed {
-			fmt.Fprintln(a.out, "       "+a.cat.Text("next.command.again", "entry", a.entryName(o.Entry.Name), "handle", o.Copy.Handle))
+			next := desk.NextAgain
+			if o.Entry.Mailed != nil {
+				next = desk.NextMail
+			}
+			fmt.Fprintln(a.out, "       "+a.nextCommand(desk.Task{Entry: o.Entry, Next: next, Handle: o.Copy.Handle}))
 		}
 	}
 	if len(list) == 0 {

@@ -443,7 +443,7 @@ func (d *Desk) Undelivered(ctx context.Context) ([]Overdue, error) {
 		}
 		looked := referred[e.Name.Long()]
 		if e.Mailed != nil {
-			looked, err = d.mailedAgain(ctx, *e.Mailed)
+			looked, err = d.MailedAgain(ctx, *e.Mailed)
 		}
 		if err != nil {
 			return out, err
@@ -460,9 +460,9 @@ func (d *Desk) Undelivered(ctx context.Context) ([]Overdue, error) {
 	return out, nil
 }
 
-// mailedAgain tells whether another report by e-mail stands for everything that
+// MailedAgain tells whether another report by e-mail stands for everything that
 // m told of.
-func (d *Desk) mailedAgain(ctx context.Context, m agenda.Mailed) (bool, error) {
+func (d *Desk) MailedAgain(ctx context.Context, m agenda.Mailed) (bool, error) {
 	for _, id := range m.Of {
 		if report, err := d.Book.MailedFor(ctx, id, m.Reader); err != nil || report == 0 {
 			return false, err
