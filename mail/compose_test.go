@@ -203,7 +203,7 @@ JVBERg==
 
 func TestComposeRefuses(t *testing.T) {
 	t.Parallel()
-	smuggling := []string{"\r\n.\r\n", "\n.\n", "\r.\r", "\r\n.\r", "\r.\r\n", "\n.\r\n", "\r\n.\n", "\x00", "\r\nBcc: x@y", "\nBcc: x@y", "\x1b[2J", "\x7f", "\u0085"}
+	smuggling := []string{"\r\n.\r\n", "\n.\n", "\r.\r", "\r\n.\r", "\r.\r\n", "\n.\r\n", "\r\n.\n", "\x00", "\r\nBcc: x@y", "\nBcc: x@y", "\x1b[2J", "\x7f", "\u0085", "\u2028", "\u2029", "\u202e", "\u2066", "\u061c"}
 	cases := map[string]func(m *mail.Message){
 		"no_sender":      func(m *mail.Message) { m.From = mail.Address{} },
 		"no_recipient":   func(m *mail.Message) { m.To = mail.Address{} },

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"unicode"
 
+	smtp "github.com/emersion/go-smtp"
+
 	"sandi/agenda"
 	"sandi/cmd/internal/config"
 	"sandi/mail"
@@ -103,14 +105,15 @@ func setting(name string) error {
 }
 
 // Whatever stands in the texts of the office, a message has the lines, the
-// header and the recipient that were meant; what a line cannot hold is refused
-// where it is entered.
+// header and the recipient that were meant, readdressed and reported too; what
+// a line cannot hold is refused where it is entered.
 func TestHostileTextsInMail(t *testing.T) {
 	t.Parallel()
 	for name, text := range hostile {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newOffice(t, loopback.Options{}).withReaders()
+			a := &answers{stage: "rcpt", addr: "batang@", reply: &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "unknown user"}}
+			f := newOffice(t, loopback.Options{Hook: a.hook}).withReaders()
 			ctx := t.Context()
 			corr, err := f.Book.Correspondent(ctx, "batang")
 			f.check(err)
@@ -159,6 +162,16 @@ func TestHostileTextsInMail(t *testing.T) {
 			f.check(err)
 			_, err = f.Sign(ctx, SignParams{Name: k, Secrets: right})
 			f.check(err)
+			f.send(s, k)
+			if len(f.gateway.Messages()) > 0 {
+				t.Fatal("the wrong address was taken")
+			}
+			_, _, err = f.EditCorrespondent(ctx, CorrespondentParams{Handle: "batang", Address: "tujuan@contoh.sanapati.test"}, text)
+			f.check(err)
+			for _, n := range []agenda.Name{s, k} {
+				_, err := f.Readdress(ctx, n, 1, text, right)
+				f.check(err)
+			}
 			f.send(s, k)
 			for _, n := range []agenda.Name{s, k} {
 				_, err := f.Archive(ctx, n, text)
