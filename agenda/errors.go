@@ -34,6 +34,7 @@ var (
 	ErrUnknownCorrespondent = &Error{code: "agenda.unknown_correspondent"}
 	ErrClassBook            = &Error{code: "agenda.class_book"}
 	ErrMissingField         = &Error{code: "agenda.missing_field"}
+	ErrLongField            = &Error{code: "agenda.long_field"}
 	ErrInvalidField         = &Error{code: "agenda.invalid_field"}
 	ErrNumberTaken          = &Error{code: "agenda.number_taken"}
 	ErrTemplateLocked       = &Error{code: "agenda.template_locked"}
@@ -67,6 +68,7 @@ var phrases = map[string]string{
 	"agenda.class_book":            "class does not belong in this book",
 	"agenda.missing_field":         "field missing",
 	"agenda.invalid_field":         "field not valid",
+	"agenda.long_field":            "field too long for a line",
 	"agenda.number_taken":          "number no longer the next",
 	"agenda.template_locked":       "template already used this year",
 	"agenda.template":              "template not valid",

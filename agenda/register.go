@@ -97,8 +97,11 @@ func checkLine(key, value string, most int) error {
 	if err := checkText(key, value); err != nil {
 		return err
 	}
-	if !OneLine(value) || len(EscapeValue(value)) > most && most < maxField {
-		return invalid(key, value[:min(len(value), 60)])
+	if !OneLine(value) {
+		return invalid(key, value)
+	}
+	if most < maxField && len(EscapeValue(value)) > most {
+		return &Error{code: "agenda.long_field", Field: key}
 	}
 	return nil
 }

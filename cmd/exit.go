@@ -41,6 +41,7 @@ var statusOfCode = map[string]int{
 	"agenda.closed_letter":  exitStep,
 	"agenda.complaint_":     exitStep,
 	"agenda.invalid_field":  exitUsage,
+	"agenda.long_field":     exitUsage,
 	"agenda.missing_field":  exitUsage,
 	"agenda.not_found":      exitUsage,
 	"agenda.number_taken":   exitBusy,
