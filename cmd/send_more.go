@@ -43,7 +43,7 @@ type batchRowJSON struct {
 	Entry   string  `json:"entry"`
 	State   string  `json:"state"`
 	Existed bool    `json:"existed"`
-	Action  string  `json:"action"` // of this run: draft, send, wait for its file, none
+	Action  string  `json:"action"` // of this run: draft, send, wait for its file, person, none
 	Code    *string `json:"code"`
 }
 
@@ -78,6 +78,9 @@ func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 	a.say("send.batch_plan", "batch", id, "n", len(rows), "fresh", len(fresh), "drafts", counts[desk.BatchDraft], "letters", counts[desk.BatchSend])
 	if n := counts[desk.BatchWait]; n > 0 {
 		a.say("send.batch_wait", "n", n)
+	}
+	if n := counts[desk.BatchPerson]; n > 0 {
+		a.say("send.batch_person", "n", n)
 	}
 	if n := counts[desk.BatchNone]; n > 0 {
 		a.say("send.batch_none", "n", n)
@@ -120,7 +123,7 @@ func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 		}
 		all = append(all, exitDone)
 		switch {
-		case r.Action == desk.BatchSend:
+		case r.Action == desk.BatchSend, r.Action == desk.BatchPerson:
 			names = append(names, r.Entry.Name)
 		case r.Entry.State == agenda.StateDrafted:
 			drafted = append(drafted, r.Entry.Name)

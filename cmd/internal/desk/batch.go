@@ -140,13 +140,20 @@ const (
 	BatchDraft BatchAction = "draft" // ordered, enciphered and initialled
 	BatchSend  BatchAction = "send"  // ordered, its scan attached, and sent
 	BatchWait  BatchAction = "wait"  // entered only: its row names no file
-	BatchNone  BatchAction = "none"  // nothing is left to do, or a person has to do it
+	BatchNone  BatchAction = "none"  // nothing is left to do
+	// A copy was refused, is in doubt or was handed out: `send` says which.
+	BatchPerson BatchAction = "person"
 )
 
 // batchAction is what a batch does with an entry as it stands in the book.
 func batchAction(e agenda.Entry, file string) BatchAction {
+	// What a process that died left claimed or armed is found out by `send`.
 	open := slices.ContainsFunc(e.Copies, func(c agenda.Copy) bool {
-		return c.State == agenda.CopyReady || c.State == agenda.CopyDeferred
+		switch c.State {
+		case agenda.CopyReady, agenda.CopyDeferred, agenda.CopyClaimed, agenda.CopyArmed:
+			return true
+		}
+		return false
 	})
 	switch {
 	case e.State == agenda.StateRegistered && file == "":
@@ -157,6 +164,8 @@ func batchAction(e agenda.Entry, file string) BatchAction {
 		return BatchNone
 	case e.State == agenda.StateRegistered, e.State == agenda.StateAttached, e.State == agenda.StateReleased && open:
 		return BatchSend
+	case e.State == agenda.StateReleased:
+		return BatchPerson
 	}
 	return BatchNone
 }
