@@ -60,7 +60,9 @@ func (a *app) tellTogether(list []desk.Delivery, width int, mended, lone map[age
 }
 
 // again tells whether a copy was made anew by this run and had been tried before.
-func again(mended map[agenda.Name]bool, x desk.Delivery) bool { return mended[x.Entry] && x.Attempt > 1 }
+func again(mended map[agenda.Name]bool, x desk.Delivery) bool {
+	return mended[x.Entry] && x.Attempt > 1
+}
 
 // fateOf is the fate of a copy as its line has it.
 func (a *app) fateOf(x desk.Delivery, again bool) string {
