@@ -128,14 +128,11 @@ func (d *Desk) verifyBox(ctx context.Context, filed []Filed, r *BoxReport) error
 }
 
 func (d *Desk) verifyFiled(ctx context.Context, box io.ReaderAt, c agenda.Copy) (why string, err error) {
-	switch err := d.Vault.Check(ctx, c.Message, c.Size); {
+	frozen, err := d.Vault.OpenChecked(ctx, c.Message, c.Size)
+	switch {
 	case errors.Is(err, vault.ErrMissing), errors.Is(err, vault.ErrDamaged):
 		return BoxVault, nil
 	case err != nil:
-		return "", err
-	}
-	frozen, err := d.Vault.Open(c.Message)
-	if err != nil {
 		return "", err
 	}
 	defer frozen.Close()

@@ -314,18 +314,15 @@ func (c *courier) left(out mail.Outcome) bool {
 // transmit makes the attempt; armed is what the book says of it.
 func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 	d := c.t.s.d
-	if err := d.Vault.Check(c.t.ctx, p.Message, p.Size); err != nil {
+	f, err := d.Vault.OpenChecked(c.t.ctx, p.Message, p.Size)
+	if err != nil {
 		return out, false, &Error{code: CodeDamaged, Entry: p.Claimed.Entry, Err: err}
 	}
+	defer f.Close()
 	to, err := mail.ParseAddress(p.Address)
 	if err != nil {
 		return out, false, err
 	}
-	f, err := d.Vault.Open(p.Message)
-	if err != nil {
-		return out, false, err
-	}
-	defer f.Close()
 	from, err := mail.SenderOf(f)
 	if err != nil {
 		return out, false, err

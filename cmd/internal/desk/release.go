@@ -257,7 +257,7 @@ func (d *Desk) freeze(ctx context.Context, r releasable, c agenda.Copy, n *agend
 	if r.entry.Name.Book == agenda.Kriptogram {
 		err = d.kriptogramParts(ctx, &m, r, c, corr, n.Text)
 	} else {
-		err = d.letterParts(&m, r, c, corr)
+		err = d.letterParts(ctx, &m, r, c, corr)
 	}
 	if err != nil {
 		return agenda.FrozenCopy{}, err
@@ -325,7 +325,7 @@ func (d *Desk) kriptogramParts(ctx context.Context, m *mail.Message, r releasabl
 	}
 	m.Parts = []mail.Part{
 		{Name: signedtext.KriptogramFile, Media: "application/octet-stream", Open: func() (io.ReadCloser, error) {
-			return d.Vault.Open(r.draft.Kriptogram)
+			return d.Vault.OpenChecked(ctx, r.draft.Kriptogram, r.draft.Size)
 		}},
 		bytesPart(signedtext.DraftFile, textMedia, r.text),
 		bytesPart(signedtext.ParafFile, "application/octet-stream", r.paraf),
@@ -336,7 +336,7 @@ func (d *Desk) kriptogramParts(ctx context.Context, m *mail.Message, r releasabl
 	return nil
 }
 
-func (d *Desk) letterParts(m *mail.Message, r releasable, c agenda.Copy, corr agenda.Correspondent) error {
+func (d *Desk) letterParts(ctx context.Context, m *mail.Message, r releasable, c agenda.Copy, corr agenda.Correspondent) error {
 	e := r.entry
 	var scans []signedtext.Scan
 	pages := e.Letter.Pages
@@ -344,7 +344,7 @@ func (d *Desk) letterParts(m *mail.Message, r releasable, c agenda.Copy, corr ag
 		name := scanName(e.Name, i)
 		scans = append(scans, signedtext.Scan{Name: name, Sum: a.Object.SHA256})
 		m.Parts = append(m.Parts, mail.Part{Name: name, Media: pdfMedia, Open: func() (io.ReadCloser, error) {
-			return d.Vault.Open(a.Object.SHA256)
+			return d.Vault.OpenChecked(ctx, a.Object.SHA256, a.Object.Size)
 		}})
 		if e.Letter.Pages == 0 {
 			pages += a.Pages

@@ -52,10 +52,7 @@ func (d *Desk) PrintCover(ctx context.Context, w io.Writer, name agenda.Name, co
 // coverOf reads the cover of a copy out of its frozen message, which is what
 // the book says or is not used.
 func (d *Desk) coverOf(ctx context.Context, n agenda.Name, c agenda.Copy) ([]byte, error) {
-	if err := d.Vault.Check(ctx, c.Message, c.Size); err != nil {
-		return nil, &Error{code: CodeDamaged, Entry: n, Err: err}
-	}
-	message, err := d.Vault.Open(c.Message)
+	message, err := d.Vault.OpenChecked(ctx, c.Message, c.Size)
 	if err != nil {
 		return nil, &Error{code: CodeDamaged, Entry: n, Err: err}
 	}

@@ -331,12 +331,28 @@ func (v *Vault) Open(sha [32]byte) (*os.File, error) {
 
 // Check reads an object and compares size and digest: ErrMissing, ErrDamaged or nil.
 func (v *Vault) Check(ctx context.Context, sha [32]byte, size int64) error {
-	name := hex.EncodeToString(sha[:])
-	f, err := v.Open(sha)
+	f, err := v.OpenChecked(ctx, sha, size)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	return storage(hex.EncodeToString(sha[:]), f.Close())
+}
+
+// OpenChecked is Check and Open in one: what the caller reads from its start is the file that was compared.
+func (v *Vault) OpenChecked(ctx context.Context, sha [32]byte, size int64) (*os.File, error) {
+	f, err := v.Open(sha)
+	if err != nil {
+		return nil, err
+	}
+	if err := check(ctx, f, sha, size); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func check(ctx context.Context, f *os.File, sha [32]byte, size int64) error {
+	name := hex.EncodeToString(sha[:])
 	info, err := f.Stat()
 	if err != nil {
 		return storage(name, err)
@@ -356,7 +372,8 @@ func (v *Vault) Check(ctx context.Context, sha [32]byte, size int64) error {
 	if [32]byte(h.Sum(nil)) != sha {
 		return &Error{code: CodeDamaged, Path: name, Detail: "other bytes"}
 	}
-	return nil
+	_, err = f.Seek(0, io.SeekStart)
+	return storage(name, err)
 }
 
 // blocks are read into for a digest: objects are checked at every step, and
