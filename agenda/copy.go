@@ -475,6 +475,31 @@ func (d *delivery) dialogue(last Object) Object {
 	return NewObject(cmp.Or(last.Media, "text/plain; charset=utf-8"), append([]byte(past), last.Data...))
 }
 
+// Attempted returns what was said in attempts at copies of an entry whose fate
+// is still open, by copy; the others have it on record.
+func (b *Book) Attempted(ctx context.Context, entry int64) (map[int][]byte, error) {
+	said := map[int][]byte{}
+	err := b.view(ctx, func(q *reader) error {
+		rows, err := q.QueryContext(ctx, "SELECT copy, note FROM outbox WHERE entry=$1", entry)
+		if err != nil {
+			return storage(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var n int
+			var note string
+			if err := rows.Scan(&n, &note); err != nil {
+				return storage(err)
+			}
+			if _, past, _ := strings.Cut(note, "\n"); past != "" {
+				said[n] = []byte(past)
+			}
+		}
+		return storage(rows.Err())
+	})
+	return said, err
+}
+
 // Defer records that the attempt certainly failed and may be made again at
 // next; note is shown, dialogue goes on record when the copy is settled. It is
 // work, not an event; a zero next means at once.

@@ -205,11 +205,13 @@ func (a *app) agendaShow() *cobra.Command {
 			}
 			show, _ := c.Flags().GetBool("show-subject")
 			history, _ := c.Flags().GetBool("history")
-			return a.each(ctx, names, func(n agenda.Name) error { return a.showEntry(ctx, d, n, show, history) })
+			dialogue, _ := c.Flags().GetBool("dialogue")
+			return a.each(ctx, names, func(n agenda.Name) error { return a.showEntry(ctx, d, n, show, history, dialogue) })
 		})
 	}})
 	c.Flags().Bool("show-subject", false, a.cat.Text("flag.agenda.show-subject"))
 	c.Flags().Bool("history", false, a.cat.Text("flag.agenda.history"))
+	c.Flags().Bool("dialogue", false, a.cat.Text("flag.agenda.dialogue"))
 	return c
 }
 
@@ -224,6 +226,15 @@ type entryView struct {
 	Retracts    *string          `json:"retracts"`     // why it withdraws or corrects what it refers to
 	WithdrawnBy []string         `json:"withdrawn_by"` // the entries that withdraw or correct this one
 	History     []eventView      `json:"history,omitempty"`
+	Dialogues   []dialogueView   `json:"dialogues,omitempty"`
+}
+
+// dialogueView is what was said with the gateway about a copy.
+type dialogueView struct {
+	Copy  int     `json:"copy"`
+	At    *string `json:"at"` // null: the fate of the copy is still open
+	State string  `json:"state"`
+	Text  string  `json:"text"`
 }
 
 type attachmentView struct {
@@ -249,21 +260,26 @@ type eventView struct {
 	Fields map[string]string `json:"fields"`
 }
 
-func (a *app) showEntry(ctx context.Context, d *desk.Desk, n agenda.Name, show, history bool) error {
+func (a *app) showEntry(ctx context.Context, d *desk.Desk, n agenda.Name, show, history, dialogue bool) error {
 	e, err := d.Book.Entry(ctx, n)
 	if err != nil {
 		return err
 	}
-	if e.Mailed != nil {
-		return a.showReport(ctx, d, e, history)
-	}
-	hide := masked(e, show)
 	var x beside
 	if history {
 		if x.events, err = d.Book.History(ctx, e.ID); err != nil {
 			return err
 		}
 	}
+	if dialogue {
+		if x.dialogues, err = d.Dialogues(ctx, e.ID); err != nil {
+			return err
+		}
+	}
+	if e.Mailed != nil {
+		return a.showReport(ctx, d, e, x)
+	}
+	hide := masked(e, show)
 	if x.receipts, err = d.Book.Receipts(ctx, e.ID); err != nil {
 		return err
 	}
@@ -274,17 +290,26 @@ func (a *app) showEntry(ctx context.Context, d *desk.Desk, n agenda.Name, show, 
 	x.withdrawnBy = withdrawn[e.Name]
 	return a.result(a.viewOf(d, e, x, hide), func(w io.Writer) {
 		a.printEntry(w, d, e, x, hide)
-		if history {
-			a.printHistory(w, x.events, hide)
-		}
+		a.printBeside(w, x, hide)
 	})
 }
 
 // beside is what the book says of an entry in other places than its own.
 type beside struct {
-	events      []agenda.Event // nil: not asked for
+	events      []agenda.Event  // nil: not asked for
+	dialogues   []desk.Dialogue // nil: not asked for
 	receipts    []agenda.Receipt
 	withdrawnBy []agenda.Entry
+}
+
+// printBeside writes what was asked for besides the entry.
+func (a *app) printBeside(w io.Writer, x beside, hide bool) {
+	if x.events != nil {
+		a.printHistory(w, x.events, hide)
+	}
+	if x.dialogues != nil {
+		a.printDialogues(w, x.dialogues)
+	}
 }
 
 // viewOf is the JSON form of a whole entry.
@@ -314,6 +339,9 @@ func (a *app) viewOf(d *desk.Desk, e agenda.Entry, x beside, hide bool) entryVie
 			}
 		}
 		v.History = append(v.History, view)
+	}
+	for _, x := range x.dialogues {
+		v.Dialogues = append(v.Dialogues, dialogueView{x.Copy, render.Instant(x.At), string(x.State), string(x.Text)})
 	}
 	return v
 }
@@ -448,6 +476,24 @@ func (a *app) isoDate(iso string) string {
 		return iso
 	}
 	return a.cat.Date(t)
+}
+
+// printDialogues shows what was said with the gateway, as it is kept.
+func (a *app) printDialogues(w io.Writer, all []desk.Dialogue) {
+	if len(all) == 0 {
+		fmt.Fprintln(w, a.cat.Text("agenda.no_dialogue"))
+		return
+	}
+	for _, x := range all {
+		at := ""
+		if !x.At.IsZero() {
+			at = " " + a.cat.ShortDate(x.At) + " " + a.cat.Clock(x.At)
+		}
+		fmt.Fprintln(w, a.cat.Text("agenda.dialogue", "copy", x.Copy, "state", a.cat.CopyState(string(x.State))+at))
+		for line := range strings.Lines(string(x.Text)) {
+			fmt.Fprintln(w, "      "+render.Safe(strings.TrimRight(line, "\r\n")))
+		}
+	}
 }
 
 func (a *app) printHistory(w io.Writer, events []agenda.Event, hide bool) {

@@ -128,14 +128,7 @@ type mailedView struct {
 }
 
 // showReport writes an entry of book laporan: whose report it is, what it tells of, what became of it.
-func (a *app) showReport(ctx context.Context, d *desk.Desk, e agenda.Entry, history bool) error {
-	var events []agenda.Event
-	if history {
-		var err error
-		if events, err = d.Book.History(ctx, e.ID); err != nil {
-			return err
-		}
-	}
+func (a *app) showReport(ctx context.Context, d *desk.Desk, e agenda.Entry, x beside) error {
 	of, err := d.Book.Brief(ctx, e.Mailed.Of)
 	if err != nil {
 		return err
@@ -159,7 +152,8 @@ func (a *app) showReport(ctx context.Context, d *desk.Desk, e agenda.Entry, hist
 			next = desk.NextMail
 		}
 	}
-	v := a.viewOf(d, e, beside{events: events, receipts: receipts}, false)
+	x.receipts = receipts
+	v := a.viewOf(d, e, x, false)
 	v.Next = render.Text(string(next))
 	v.Mailed = &mailedView{e.Mailed.Reader, e.Copies[0].Address, []string{}, e.Mailed.Sheet.SHA256.String()}
 	for _, n := range names {
@@ -167,9 +161,7 @@ func (a *app) showReport(ctx context.Context, d *desk.Desk, e agenda.Entry, hist
 	}
 	return a.result(v, func(w io.Writer) {
 		a.printReport(w, e, names, receipts, next)
-		if history {
-			a.printHistory(w, events, false)
-		}
+		a.printBeside(w, x, false)
 	})
 }
 

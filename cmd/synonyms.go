@@ -120,6 +120,7 @@ var flagSynonyms = map[string]string{
 	"dengarkan":          "listen",
 	"derajat":            "urgency",
 	"dikecualikan":       "excluded",
+	"dialog":             "dialogue",
 	"diterima":           "received",
 	"folder":             "dir",
 	"folder-kerja":       "desk",
