@@ -36,7 +36,8 @@ func (d *Desk) SignAll(ctx context.Context, all []SignParams) ([]agenda.Entry, [
 }
 
 // reread reads the entries without an error again, also after Ctrl-C, so that
-// what is told is what the book says.
+// what is told is what the book says. One that cannot be read has the error in
+// its own place: the others are done.
 func (d *Desk) reread(ctx context.Context, entries []agenda.Entry, errs []error) {
 	var places []int
 	var ids []int64
@@ -45,10 +46,15 @@ func (d *Desk) reread(ctx context.Context, entries []agenda.Entry, errs []error)
 			places, ids = append(places, i), append(ids, entries[i].ID)
 		}
 	}
-	found, err := d.whole(context.WithoutCancel(ctx), ids)
+	ctx = context.WithoutCancel(ctx)
+	found, err := d.whole(ctx, ids)
 	for k, i := range places {
-		if errs[i] = err; err == nil {
+		if err == nil {
 			entries[i] = found[k]
+		} else if e, err := d.Book.EntryByID(ctx, ids[k]); err == nil {
+			entries[i] = e
+		} else {
+			errs[i] = err
 		}
 	}
 }
@@ -88,7 +94,7 @@ func (d *Desk) first(ctx context.Context, errs []error, fn func(ctx context.Cont
 		return
 	}
 	errs[0] = fn(ctx, 0)
-	if keyTrouble(errs[0]) || ctx.Err() != nil {
+	if keyTrouble(errs[0]) {
 		for i := range errs[1:] {
 			errs[i+1] = errs[0]
 		}

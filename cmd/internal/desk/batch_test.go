@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -267,6 +268,89 @@ func TestSharedCheckpointGivenUp(t *testing.T) {
 	}
 	if sum, err := f.draftCheckpoint(t.Context(), f.Nobody()); err != nil || sum.IsZero() {
 		t.Errorf("another officer: %v, %v", sum, err)
+	}
+}
+
+// Nobody anchors a draft in a checkpoint that a panic left unmade.
+func TestSharedCheckpointAfterAPanic(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	who, book := f.actor("sandiman"), f.Book
+	f.Book = nil
+	f.checkpoints.making.Lock()
+	begun, over := make(chan struct{}), make(chan any)
+	go func() {
+		defer func() { over <- recover() }()
+		close(begun)
+		_, _ = f.draftCheckpoint(t.Context(), who)
+	}()
+	<-begun
+	var shared *sharedCheckpoint
+	for shared == nil {
+		f.checkpoints.mu.Lock()
+		shared = f.checkpoints.next
+		f.checkpoints.mu.Unlock()
+		runtime.Gosched()
+	}
+	f.checkpoints.making.Unlock()
+	if v := <-over; v == nil {
+		t.Fatal("no panic")
+	}
+	f.Book, f.checkpoints.next = book, shared
+	if sum, err := f.draftCheckpoint(t.Context(), who); err != nil || sum.IsZero() {
+		t.Errorf("%v, %v", sum, err)
+	}
+}
+
+// Ctrl-C behind the first row leaves the others undone, and they are told so,
+// whatever became of the first.
+func TestBatchInterrupted(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ file, first string }{
+		"done":    {"a.pdf", ""},
+		"refused": {"tidak-ada.pdf", CodeFile},
+	} {
+		f := newOffice(t, loopback.Options{})
+		f.file("a.pdf", plainLetter)
+		text := "pemohon;nomor_surat;tgl_surat;perihal;klasifikasi;tujuan;berkas\n"
+		for i := range 4 {
+			text += fmt.Sprintf("umum;800/%d;2026-11-20;Rencana;rahasia;jateng;a.pdf\n", i)
+		}
+		rows := table(t, f, true, text)
+		rows[0].File = filepath.Join(f.dir, c.file)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		made, err := f.Batch(ctx, BatchParams{Rows: rows, Secrets: right, Report: cancel})
+		f.check(err)
+		if coded(made[0].Err) != c.first {
+			t.Errorf("%s: first row %v", name, made[0].Err)
+		}
+		for _, r := range made {
+			if now := f.entry(r.Entry.Name); r.Err == nil && (r.Entry.State != agenda.StateDrafted || now.State != agenda.StateDrafted) {
+				t.Errorf("%s: line %d is %s, told %s without an error", name, r.Line, now.State, r.Entry.State)
+			}
+		}
+		for _, r := range made[1:] {
+			if !errors.Is(r.Err, context.Canceled) {
+				t.Errorf("%s: line %d: %v", name, r.Line, r.Err)
+			}
+		}
+	}
+}
+
+// What cannot be read again has its error in its own place: the others are done.
+func TestRereadTellsWhich(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	names := f.attached(2, "jateng")
+	entries := []agenda.Entry{{ID: f.entry(names[0]).ID}, {ID: 1 << 40}, {ID: f.entry(names[1]).ID}}
+	errs := make([]error, len(entries))
+	f.reread(t.Context(), entries, errs)
+	if errs[0] != nil || coded(errs[1]) != "agenda.not_found" || errs[2] != nil {
+		t.Errorf("errors %v", errs)
+	}
+	if entries[0].Name != names[0] || entries[2].Name != names[1] {
+		t.Errorf("entries %v and %v", entries[0].Name, entries[2].Name)
 	}
 }
 

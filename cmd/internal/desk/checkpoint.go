@@ -61,7 +61,8 @@ func (d *Desk) draftCheckpoint(ctx context.Context, who agenda.Actor) (agenda.Ha
 		sum, _, err := d.checkpoint(ctx, who)
 		return sum, err
 	}
-	one = &sharedCheckpoint{who: who, made: make(chan struct{})}
+	// Given up, unless it is said otherwise: a panic says nothing.
+	one = &sharedCheckpoint{who: who, made: make(chan struct{}), err: context.Canceled}
 	c.next = one
 	c.mu.Unlock()
 
