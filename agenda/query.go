@@ -1040,14 +1040,20 @@ func (b *Book) eachName(ctx context.Context, names []Name, conditions string, ar
 		where += " AND " + conditions
 	}
 	for _, name := range names {
-		batch, err := b.batch(ctx, where, append(args[:n:n], string(name.Book), name.Year, name.Serial), nil)
+		var batch []Entry
+		// In one snapshot: a name that is registered meanwhile is in the book
+		// for both questions or for none.
+		err := b.Within(ctx, func(ctx context.Context) (err error) {
+			batch, err = b.batch(ctx, where, append(args[:n:n], string(name.Book), name.Year, name.Serial), nil)
+			if err == nil && len(batch) == 0 {
+				_, err = b.idOf(ctx, name)
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
 		if len(batch) == 0 {
-			if _, err := b.idOf(ctx, name); err != nil {
-				return err
-			}
 			continue // in the book, but not chosen
 		}
 		if more, err := give(batch[0]); err != nil || !more {
@@ -1060,12 +1066,15 @@ func (b *Book) eachName(ctx context.Context, names []Name, conditions string, ar
 // idOf finds the entry of a name.
 func (b *Book) idOf(ctx context.Context, n Name) (int64, error) {
 	var id int64
-	err := b.readers.QueryRowContext(ctx, "SELECT id FROM entry WHERE book=$1 AND year=$2 AND serial=$3",
-		string(n.Book), n.Year, n.Serial).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, &Error{code: "agenda.not_found", Entry: n}
-	}
-	return id, storage(err)
+	err := b.view(ctx, func(r *reader) error {
+		err := r.QueryRowContext(ctx, "SELECT id FROM entry WHERE book=$1 AND year=$2 AND serial=$3",
+			string(n.Book), n.Year, n.Serial).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return &Error{code: "agenda.not_found", Entry: n}
+		}
+		return storage(err)
+	})
+	return id, err
 }
 
 // batch reads entries with their copies, and what more adds to them, in one

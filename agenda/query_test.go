@@ -1,7 +1,9 @@
 package agenda
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -239,6 +241,81 @@ func TestCountBefore(t *testing.T) {
 		}
 		if got, err := b.CountBefore(t.Context(), book, 2027, moment); err != nil || got != (YearCount{}) {
 			t.Errorf("%s of another year: %+v, %v", book, got, err)
+		}
+	}
+}
+
+// A letter that is registered while it is looked for by name is found or is not
+// in the book: never neither.
+func TestNamedWhileRegistered(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	const letters = 200
+	failed := make(chan error, 1)
+	go func() {
+		defer close(failed)
+		for range letters {
+			if _, err := b.Register(t.Context(), clerk, Registration{Letter: openLetter()}); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	year := b.clock.Now().In(WIB).Year()
+	for serial := 1; serial <= letters; {
+		list, err := b.List(t.Context(), Filter{Names: []Name{{Book: Surat, Year: year, Serial: serial}}})
+		switch {
+		case err == nil && len(list) == 1:
+			serial++
+		case !errors.Is(err, ErrNotFound):
+			t.Fatalf("S%d: %d entries, %v", serial, len(list), err)
+		}
+	}
+	b.must(<-failed)
+}
+
+// Many entries at once are the same as one by one, in the order asked for.
+func TestWholeEntriesTogether(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	var want []Entry
+	for _, s := range []State{StateRegistered, StateDrafted, StateSigned, StateReleased, StateSent, StateArchived, StateReported} {
+		want = append(want, b.at(Kriptogram, s))
+	}
+	for _, s := range []State{StateRegistered, StateAttached, StateSent, StateVoid, StateArchived} {
+		want = append(want, b.at(Surat, s))
+	}
+	l := want[0].Letter
+	l.Subject = "pembetulan"
+	_, err := b.Correct(t.Context(), clerk, want[0].ID, want[0].Last, l, "x")
+	b.must(err)
+	b.sql("INSERT INTO meta(name, value) VALUES('destroying', 'x'); DELETE FROM text WHERE seq=" + fmt.Sprint(want[8].ID) + "; DELETE FROM meta WHERE name='destroying'")
+	for i := range want {
+		want[i] = b.entry(want[i].ID)
+	}
+	want = append(want, want[3], want[3])
+	slices.Reverse(want)
+	var names []Name
+	var ids []int64
+	for _, e := range want {
+		names, ids = append(names, e.Name), append(ids, e.ID)
+	}
+	byName, err := b.Named(t.Context(), names)
+	if err != nil || !reflect.DeepEqual(byName, want) {
+		t.Errorf("by name: %v, %+v", err, byName)
+	}
+	byID, err := b.Entries(t.Context(), ids)
+	if err != nil || !reflect.DeepEqual(byID, want) {
+		t.Errorf("by id: %v, %+v", err, byID)
+	}
+	lost := Name{Book: Surat, Year: want[0].Name.Year, Serial: 999}
+	var e *Error
+	if list, err := b.Named(t.Context(), append(names, lost)); list != nil || !errors.As(err, &e) || e.code != "agenda.not_found" || e.Entry != lost {
+		t.Errorf("%d entries, %v", len(list), err)
+	}
+	for _, none := range [][]Name{nil, {}} {
+		if list, err := b.Named(t.Context(), none); len(list) != 0 || err != nil {
+			t.Errorf("nobody: %v, %v", list, err)
 		}
 	}
 }
