@@ -298,8 +298,11 @@ func (b *Book) Head(ctx context.Context) (size int64, root Hash, err error) {
 			size = top.Int64 + 1
 		}
 		edge, err := readEdge(ctx, q, size)
+		if err != nil {
+			return err
+		}
 		root = edge.root()
-		return err
+		return nil
 	})
 	return size, root, err
 }

@@ -57,8 +57,11 @@ func (b *Book) RootAt(ctx context.Context, size int64) (Hash, error) {
 	}
 	err = b.view(ctx, func(q *reader) error {
 		edge, err := readEdge(ctx, q, size)
+		if err != nil {
+			return err
+		}
 		root = edge.root()
-		return err
+		return nil
 	})
 	return root, err
 }

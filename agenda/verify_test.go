@@ -2,6 +2,7 @@ package agenda
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -387,4 +388,22 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*20_000), "ns/entry")
+}
+
+// A log without the event that holds a node of its tree is tampered with, and
+// whoever asks for its root is told so.
+func TestRootOfADamagedLog(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	size, _, err := b.Head(t.Context())
+	b.must(err)
+	rows, _ := edgeRows(size)
+	b.dropGuards()
+	b.sql(fmt.Sprintf("DELETE FROM event WHERE seq=%d", rows[0]))
+	if _, _, err := b.Head(t.Context()); !errors.Is(err, ErrTampered) {
+		t.Errorf("head: %v", err)
+	}
+	if _, err := b.RootAt(t.Context(), size-1); !errors.Is(err, ErrTampered) {
+		t.Errorf("root: %v", err)
+	}
 }
