@@ -158,3 +158,28 @@ func TestViewsDoNotWaitForEachOther(t *testing.T) {
 		t.Fatal("the readers wait for each other")
 	}
 }
+
+// The edition is of the snapshot that it begins: what another process writes
+// between its two questions, or behind them, is of a later one.
+func TestEditionBeginsTheSnapshot(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	other, err := Open(t.Context(), b.path, Options{Now: b.clock.Now})
+	b.must(err)
+	defer other.Close()
+	before, _, err := b.Head(t.Context())
+	b.must(err)
+	b.must(other.view(t.Context(), func(r *reader) error {
+		var schema int64
+		b.must(r.QueryRowContext(t.Context(), "PRAGMA schema_version").Scan(&schema))
+		b.register(openLetter())
+		for range 2 {
+			if at, err := r.edition(t.Context()); err != nil || at != (edition{schema, before}) {
+				t.Errorf("%+v, %v", at, err)
+			}
+			b.register(openLetter())
+			r.at = edition{} // ask again
+		}
+		return nil
+	}))
+}

@@ -148,23 +148,37 @@ func (w *views) close() error {
 	return errors.Join(errs...)
 }
 
-// look runs v and all that wait, in one snapshot.
+// look runs v and all that wait, in one snapshot. A view that panics leaves the
+// reader to the next, and those behind it unread.
 func (b *Book) look(r *reader, v *view) {
 	others := b.waiting.take()
 	err := r.begin(b.readers)
-	for _, v := range append([]*view{v}, others...) {
+	group := append([]*view{v}, others...)
+	for _, v := range group {
 		if v.err = err; err == nil {
-			if v.err = v.ctx.Err(); v.err == nil {
-				v.err = v.fn(r)
-			}
+			v.err = errNotRead
 		}
 	}
-	r.end(err == nil)
-	b.waiting.leave(r)
-	for _, v := range others {
-		v.turn <- nil
+	defer func() {
+		r.end(err == nil)
+		b.waiting.leave(r)
+		for _, v := range others {
+			v.turn <- nil
+		}
+	}()
+	if err != nil {
+		return
+	}
+	for _, v := range group {
+		if v.err = v.ctx.Err(); v.err == nil {
+			v.err = errNotRead
+			v.err = v.fn(r)
+		}
 	}
 }
+
+// errNotRead is what a view has that was not run to its end.
+var errNotRead = &Error{code: "agenda.storage", Field: "snapshot"}
 
 // reader is a connection for reading, with statements that are prepared once:
 // parsing one costs more than most of them take to run. It serves one view at

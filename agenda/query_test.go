@@ -1,11 +1,13 @@
 package agenda
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -317,5 +319,61 @@ func TestWholeEntriesTogether(t *testing.T) {
 		if list, err := b.Named(t.Context(), none); len(list) != 0 || err != nil {
 			t.Errorf("nobody: %v, %v", list, err)
 		}
+	}
+}
+
+// A view that panics takes no reader along, and who waited with it is not told
+// that he has read.
+func TestViewThatPanics(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	within := make(chan struct{})
+	release := make(chan struct{})
+	var group sync.WaitGroup
+	for range maxReaders {
+		group.Go(func() {
+			_ = b.Within(t.Context(), func(context.Context) error {
+				within <- struct{}{}
+				<-release
+				return nil
+			})
+		})
+	}
+	for range maxReaders {
+		<-within
+	}
+	// All readers are taken: these two wait, and share the next.
+	panics := &view{ctx: t.Context(), fn: func(*reader) error { panic("lost") }, turn: make(chan *reader, 1)}
+	ran := false
+	waits := &view{ctx: t.Context(), fn: func(*reader) error { ran = true; return nil }, turn: make(chan *reader, 1)}
+	for _, v := range []*view{panics, waits} {
+		if b.waiting.enter(v) != nil {
+			t.Fatal("a reader is free")
+		}
+	}
+	close(release)
+	r := <-panics.turn
+	func() {
+		defer func() {
+			if v := recover(); v != "lost" {
+				t.Errorf("panic %v", v)
+			}
+		}()
+		b.look(r, panics)
+	}()
+	if r := <-waits.turn; r != nil {
+		b.look(r, waits)
+	}
+	if panics.err == nil || ran != (waits.err == nil) {
+		t.Errorf("errors %v and %v; the second ran: %v", panics.err, waits.err, ran)
+	}
+	group.Wait()
+	for range 2 * maxReaders {
+		if _, _, err := b.Head(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(b.waiting.idle); n != maxReaders {
+		t.Errorf("%d readers are left", n)
 	}
 }
