@@ -236,7 +236,9 @@ func (r *mailboxReader) login(ctx context.Context, g *Gateway) error {
 }
 
 // each reads the messages in small batches: what one answer may hold is known
-// before it is asked for.
+// before it is asked for. A message that is there and was not handed on is told
+// when the others are read: the library drops one whose text stands before its
+// number, as IMAP allows.
 func (r *mailboxReader) each(ctx context.Context, m Mailbox, fn func(uint32, []byte) error) error {
 	r.stage = StageMailbox
 	r.conn.expect(r.timeouts.Command, answerRoom)
@@ -254,6 +256,7 @@ func (r *mailboxReader) each(ctx context.Context, m Mailbox, fn func(uint32, []b
 		return err
 	}
 	r.stage = StageFetch
+	missed := false
 	for part := range slices.Chunk(uids, maxListed) {
 		sizes, err := r.sizes(part)
 		if err != nil {
@@ -273,10 +276,22 @@ func (r *mailboxReader) each(ctx context.Context, m Mailbox, fn func(uint32, []b
 			if err != nil {
 				return err
 			}
+			lost := slices.DeleteFunc(slices.Clone(part[:n]), func(uid imap.UID) bool {
+				_, there := messages[uid]
+				return there
+			})
+			if len(lost) > 0 {
+				left, err := r.sizes(lost)
+				if err != nil {
+					return err
+				}
+				r.conn.idle()
+				missed = missed || len(left) > 0
+			}
 			for _, uid := range part[:n] {
 				message, ok := messages[uid]
 				if !ok {
-					continue // deleted just now
+					continue // deleted just now, or missed
 				}
 				if err := ctx.Err(); err != nil {
 					return err
@@ -287,6 +302,9 @@ func (r *mailboxReader) each(ctx context.Context, m Mailbox, fn func(uint32, []b
 			}
 			part = part[n:]
 		}
+	}
+	if missed {
+		return fault(CodeProtocol, StageFetch, "message without its text, or with its number behind it")
 	}
 	return nil
 }

@@ -289,6 +289,8 @@ func TestMailboxOfABadServer(t *testing.T) {
 		"larger_than_it_was": {greeting, []string{login, open, found, size, "* 1 FETCH (UID 1 BODY[] {9000000}\r\n" + strings.Repeat(flood, 9) + ")\r\n%t OK ada\r\n"}, nil, mail.CodeUnbounded, "larger"},
 		"cut_in_a_message":   {greeting, []string{login, open, found, size, "* 1 FETCH (UID 1 BODY[] {500}\r\nabc"}, nil, mail.CodeConnect, ""},
 		"stalls_in_message":  {greeting, []string{login, open, found, size, "* 1 FETCH (UID 1 BODY[] {500}\r\nabc\x00"}, nil, mail.CodeTimeout, ""},
+		"number_behind_text": {greeting, []string{login, open, found, size, "* 1 FETCH (BODY[] {5}\r\nabcde UID 1)\r\n%t OK ada\r\n", size}, nil, mail.CodeProtocol, "without its text"},
+		"no_text":            {greeting, []string{login, open, found, size, "* 1 FETCH (UID 1 BODY[] NIL)\r\n%t OK ada\r\n", size}, nil, mail.CodeProtocol, "without its text"},
 		"preauth_before_tls": {"* PREAUTH masuk\r\n", []string{"%t OK mulai\r\n"}, starttls, mail.CodeNoSTARTTLS, "masuk"},
 		"bye_before_tls":     {"* BYE penuh\r\n", nil, starttls, mail.CodeDeferred, "penuh"},
 		"bye_for_starttls":   {greeting, []string{"* BYE penuh\r\n"}, starttls, mail.CodeDeferred, "penuh"},
@@ -316,6 +318,25 @@ func TestMailboxOfABadServer(t *testing.T) {
 				t.Errorf("words of the server: %q", text)
 			}
 		})
+	}
+}
+
+// A message that is deleted while it is asked for is passed over; one that is
+// there and does not come is told behind the others.
+func TestMailboxWithoutAText(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ left, code string }{
+		"deleted": {"", ""},
+		"there":   {"* 1 FETCH (UID 1 RFC822.SIZE 5)\r\n", mail.CodeProtocol},
+	} {
+		m := imapScript(t, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] siap\r\n",
+			"%t OK [CAPABILITY IMAP4rev1] masuk\r\n", "* 2 EXISTS\r\n%t OK [READ-ONLY] dibuka\r\n", "* SEARCH 1 2\r\n%t OK ada\r\n",
+			"* 1 FETCH (UID 1 RFC822.SIZE 5)\r\n* 2 FETCH (UID 2 RFC822.SIZE 5)\r\n%t OK ada\r\n",
+			"* 2 FETCH (UID 2 BODY[] {5}\r\nabcde)\r\n%t OK ada\r\n", c.left+"%t OK ada\r\n", "* BYE\r\n%t OK\r\n")
+		got, err := read(t.Context(), m)
+		if code(err) != c.code || (err == nil) != (c.code == "") || !slices.Equal(got, []string{"2 abcde"}) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
 	}
 }
 
