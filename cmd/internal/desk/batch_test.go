@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -478,6 +479,44 @@ func TestThrottle(t *testing.T) {
 	if took := time.Since(began); took < 700*time.Millisecond {
 		t.Errorf("eight messages in %v", took)
 	}
+}
+
+// Ctrl-C while copies wait for the throttle gives back what was claimed ahead:
+// no attempt counts that was not made.
+func TestInterruptedThrottle(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	f.Config.Gateway.PerMinute, f.Config.Gateway.Connections = 1, 3
+	names := f.attached(40, "jateng")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	res, err := f.Send(ctx, SendParams{Names: names, Secrets: right, Report: func(Delivery) { cancel() }})
+	if !errors.Is(err, context.Canceled) || len(res.Deliveries) != 1 {
+		t.Fatalf("%d deliveries, error %v", len(res.Deliveries), err)
+	}
+	told := map[agenda.Name]int{}
+	for _, d := range append(slices.Clone(res.Deliveries), res.Waiting...) {
+		told[d.Entry]++
+	}
+	sent := 0
+	for _, n := range names {
+		e := f.entry(n)
+		c := e.Copies[0]
+		switch {
+		case e.State == agenda.StateSent:
+			sent++
+		case e.State == agenda.StateAttached, e.State == agenda.StateReleased && c.State == agenda.CopyReady && c.Attempts == 0:
+		default:
+			t.Errorf("%s is %s, its copy %s after %d attempts", n, e.State, c.State, c.Attempts)
+		}
+		if told[n] != 1 {
+			t.Errorf("%s was told %d times", n, told[n])
+		}
+	}
+	if sent != 1 {
+		t.Errorf("%d sent", sent)
+	}
+	f.judged()
 }
 
 // A gateway that comes back in the meantime is not missed.
