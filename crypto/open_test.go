@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -169,6 +170,86 @@ func TestOpenDamaged(t *testing.T) {
 				check("flip", at, flipped)
 			}
 		})
+	}
+}
+
+// A letter of many chunks is opened whole or not at all, whatever is done to
+// them; with the chunks of the library's own choice it is opened too.
+func TestOpenChunks(t *testing.T) {
+	t.Parallel()
+	const chunk, tag = 64 << 10, 16
+	letter := make([]byte, 4*chunk+100)
+	for i := range letter {
+		letter[i] = byte(i * i >> 7)
+	}
+	k := unlockedKey(t, KindV6, "satu")
+	s, file := seal(t, letter, SealParams{Recipients: recipients(t, k)})
+	packets, err := splitPackets(file)
+	if err != nil || s.Format != "SEIPDv2 AES-256 GCM" || len(packets) != 2 {
+		t.Fatalf("%s, %d packets, %v", s.Format, len(packets), err)
+	}
+	body := packets[1].body
+	const head = 4 + 32 // version, cipher, mode, size of chunks; salt
+	if body[3] != 10 {
+		t.Fatalf("chunks of %d octets", 64<<body[3])
+	}
+	var chunks [][]byte
+	for rest := body[head : len(body)-tag]; len(rest) > 0; {
+		n := min(len(rest), chunk+tag)
+		chunks, rest = append(chunks, rest[:n]), rest[n:]
+	}
+	last := body[len(body)-tag:]
+	open := func(head []byte, last []byte, chunks ...[]byte) ([]byte, error) {
+		p := packets[1]
+		p.body = slices.Concat(head, slices.Concat(chunks...), last)
+		var plain bytes.Buffer
+		_, err := Open(t.Context(), &plain, bytes.NewReader(slices.Concat(packets[0].bytes(), p.bytes())), OpenParams{Key: k, Now: monday})
+		return plain.Bytes(), err
+	}
+	front := body[:head]
+	if plain, err := open(front, last, chunks...); err != nil || !bytes.Equal(plain, letter) {
+		t.Fatalf("as it was: %v", err)
+	}
+	if len(chunks) != 5 {
+		t.Fatalf("%d chunks", len(chunks))
+	}
+	c := chunks
+	larger := bytes.Clone(front)
+	larger[3] = 16
+	for name, x := range map[string]struct {
+		head, last []byte
+		chunks     [][]byte
+	}{
+		"without the last chunk":         {front, last, c[:4]},
+		"without the last, and its end":  {front, nil, c[:4]},
+		"without the end":                {front, nil, c},
+		"without one in the middle":      {front, last, [][]byte{c[0], c[1], c[3], c[4]}},
+		"two changed places":             {front, last, [][]byte{c[0], c[2], c[1], c[3], c[4]}},
+		"one twice":                      {front, last, [][]byte{c[0], c[1], c[1], c[2], c[3], c[4]}},
+		"none":                           {front, last, nil},
+		"larger chunks than it was told": {larger, last, c},
+	} {
+		if _, err := open(x.head, x.last, x.chunks...); codeOf(err) != "crypto.decrypt" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	config := libraryConfig(monday)
+	config.AEADConfig = &packet.AEADConfig{DefaultMode: packet.AEADModeGCM}
+	var older, plain bytes.Buffer
+	w, err := openpgp.EncryptWithParams(&older, []*openpgp.Entity{k.entity}, nil, &openpgp.EncryptParams{Config: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(letter)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if packets, err = splitPackets(older.Bytes()); err != nil || len(packets) != 2 || packets[1].body[3] == 10 {
+		t.Fatalf("%d packets, %v", len(packets), err)
+	}
+	if _, err := Open(t.Context(), &plain, &older, OpenParams{Key: k, Now: monday}); err != nil || !bytes.Equal(plain.Bytes(), letter) {
+		t.Errorf("other chunks: %v", err)
 	}
 }
 
