@@ -27,7 +27,11 @@ func (d *Desk) PendingAll(ctx context.Context, names []agenda.Name) ([]Pending, 
 // wrong with the key or its passphrase shows there, and then no other is tried.
 func (d *Desk) SignAll(ctx context.Context, all []SignParams) ([]agenda.Entry, []error) {
 	entries, errs := make([]agenda.Entry, len(all)), make([]error, len(all))
-	d.first(ctx, errs, func(ctx context.Context, i int) (err error) {
+	leads := make([]int, len(all))
+	for i := range all {
+		leads[i] = i
+	}
+	d.first(ctx, errs, leads, func(ctx context.Context, i int) (err error) {
 		entries[i], err = d.sign(ctx, all[i])
 		return err
 	})
@@ -87,20 +91,38 @@ func inChunks[T any](ctx context.Context, keys []T, read func(context.Context, [
 	return slices.Concat(parts...), err
 }
 
-// first runs fn for the first place, and for the others side by side unless
-// the first one showed that the key cannot be used.
-func (d *Desk) first(ctx context.Context, errs []error, fn func(ctx context.Context, i int) error) {
-	if len(errs) == 0 {
-		return
-	}
-	errs[0] = fn(ctx, 0)
-	if keyTrouble(errs[0]) {
-		for i := range errs[1:] {
-			errs[i+1] = errs[0]
+// first runs fn for one of leads after the other until it is known whether the
+// key can be used, and for all other places side by side if it can.
+func (d *Desk) first(ctx context.Context, errs []error, leads []int, fn func(ctx context.Context, i int) error) {
+	run := make([]bool, len(errs))
+	for _, i := range leads {
+		if ctx.Err() != nil {
+			break
 		}
-		return
+		errs[i], run[i] = fn(ctx, i), true
+		if keyTrouble(errs[i]) {
+			for k := range errs {
+				if !run[k] {
+					errs[k] = errs[i]
+				}
+			}
+			return
+		}
+		if errs[i] == nil {
+			break
+		}
 	}
-	d.each(ctx, errs[1:], func(ctx context.Context, i int) error { return fn(ctx, i+1) })
+	var places []int
+	for i := range errs {
+		if !run[i] {
+			places = append(places, i)
+		}
+	}
+	rest := make([]error, len(places))
+	d.each(ctx, rest, func(ctx context.Context, k int) error { return fn(ctx, places[k]) })
+	for k, i := range places {
+		errs[i] = rest[k]
+	}
 }
 
 // each runs fn for every place of errs side by side and keeps each error in
@@ -216,7 +238,13 @@ func (d *Desk) Batch(ctx context.Context, p BatchParams) ([]BatchRow, error) {
 	d.orderAll(ctx, p.Rows, made)
 	entries, errs := make([]agenda.Entry, len(made)), make([]error, len(made))
 	tell := make(chan struct{}, 1)
-	d.first(ctx, errs, func(ctx context.Context, i int) error {
+	var leads []int // the rows that ask for the key
+	for i, m := range made {
+		if e := m.Entry; e.Name.Book == agenda.Kriptogram && e.State == agenda.StateRegistered && p.Rows[i].File != "" {
+			leads = append(leads, i)
+		}
+	}
+	d.first(ctx, errs, leads, func(ctx context.Context, i int) error {
 		err := d.prepare(ctx, made[i].Entry, p.Rows[i].File, p.Secrets)
 		if p.Report != nil {
 			tell <- struct{}{}

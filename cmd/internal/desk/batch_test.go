@@ -355,19 +355,32 @@ func TestRereadTellsWhich(t *testing.T) {
 	}
 }
 
-// A wrong passphrase is asked for once, not for every row.
+// A wrong passphrase is asked for once, not for every row, also where the first
+// row needs no key: an ordinary letter, one that an earlier run brought on, one
+// whose file is gone.
 func TestBatchStopsAtTheKey(t *testing.T) {
 	t.Parallel()
 	f := newOffice(t, loopback.Options{})
 	f.file("a.pdf", plainLetter)
-	text := "pemohon;nomor_surat;tgl_surat;perihal;klasifikasi;tujuan;berkas\n"
+	f.file("b.pdf", []byte("%PDF-1.4\nisi pindaian"))
+	const head = "pemohon;nomor_surat;tgl_surat;perihal;klasifikasi;tujuan;berkas\n"
+	before := "umum;800/0;2026-11-20;Rencana;rahasia;jateng;a.pdf\n"
+	_, err := f.Batch(t.Context(), BatchParams{Rows: table(t, f, true, head+before), Secrets: right})
+	f.check(err)
+	clear(f.unlocked) // another run
+	text := head + "umum;005/1;2026-11-20;Undangan;biasa;jateng;b.pdf\n" + before + "umum;800/9;2026-11-20;Rencana;rahasia;jateng;a.pdf\n"
 	for i := range 4 {
-		text += fmt.Sprintf("umum;800/%d;2026-11-20;Rencana;rahasia;jateng;a.pdf\n", i)
+		text += fmt.Sprintf("umum;801/%d;2026-11-20;Rencana;rahasia;jateng;a.pdf\n", i)
 	}
 	wrong := &counted{secrets: secrets{"bukan frasa", ""}}
-	made, err := f.Batch(t.Context(), BatchParams{Rows: table(t, f, true, text), Secrets: wrong})
+	rows := table(t, f, true, text)
+	rows[2].File = filepath.Join(f.dir, "hilang.pdf")
+	made, err := f.Batch(t.Context(), BatchParams{Rows: rows, Secrets: wrong})
 	f.check(err)
-	for _, r := range made {
+	if coded(made[2].Err) != CodeFile {
+		t.Errorf("file that is gone: %v", made[2].Err)
+	}
+	for _, r := range made[3:] {
 		if coded(r.Err) != CodePassphrase || f.entry(r.Entry.Name).State != agenda.StateRegistered {
 			t.Errorf("line %d: %v, %s", r.Line, r.Err, f.entry(r.Entry.Name).State)
 		}
