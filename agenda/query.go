@@ -52,9 +52,11 @@ type Event struct {
 // YearCount counts the entries and the numbers of a book in a year.
 type YearCount struct{ Entries, Numbers int }
 
-// Within runs fn on one snapshot of the book: what fn reads with the context it
-// is given is all of one instant, and costs one snapshot. fn is one goroutine,
-// it does not write, and others wait while it lasts.
+// Within runs fn on one snapshot of the book: the entries, people and objects
+// that fn reads with the context it is given are of one instant, and cost one
+// snapshot; the lists of work and of paper ([Book.Ready], [Book.LastPrinted]) are
+// always the newest. fn is one goroutine, it does not write, it does not keep
+// the context, and others wait while it lasts.
 func (b *Book) Within(ctx context.Context, fn func(ctx context.Context) error) error {
 	return b.view(ctx, func(r *reader) error { return fn(context.WithValue(ctx, inView{b}, r)) })
 }

@@ -23,7 +23,7 @@ func (d *Desk) PendingAll(ctx context.Context, names []agenda.Name) ([]Pending, 
 	return pend, errs
 }
 
-// SignAll is Sign for several drafts. The first is signed alone: whatever is
+// SignAll is Sign for several drafts. Until one is signed they go one by one: what is
 // wrong with the key or its passphrase shows there, and then no other is tried.
 func (d *Desk) SignAll(ctx context.Context, all []SignParams) ([]agenda.Entry, []error) {
 	entries, errs := make([]agenda.Entry, len(all)), make([]error, len(all))
