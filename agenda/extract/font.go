@@ -104,13 +104,14 @@ func visible(s string) string {
 	}
 	s = norm.NFC.String(strings.ToValidUTF8(strings.ReplaceAll(s, "\r\n", "\n"), "\uFFFD"))
 	var b strings.Builder
+	written := false // out, the last one
 	for _, r := range s {
-		switch {
-		case r == '\n':
-			b.WriteByte('\n')
-		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Variation_Selector):
+		// A mark behind a character that is written out would change its bracket.
+		written = written && unicode.Is(unicode.M, r) || r != '\n' &&
+			unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Variation_Selector)
+		if written {
 			fmt.Fprintf(&b, "<U+%04X>", r)
-		default:
+		} else {
 			b.WriteRune(r)
 		}
 	}

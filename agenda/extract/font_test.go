@@ -64,6 +64,7 @@ func FuzzWrap(f *testing.F) {
 // visible text is stable: what is shown once is shown the same again.
 func FuzzVisible(f *testing.F) {
 	f.Add("a\x1b\u202E\xff\r\nb\u0301")
+	f.Add("\x17\u0338\u0301 \u0301")
 	f.Fuzz(func(t *testing.T, s string) {
 		once := visible(s)
 		if twice := visible(once); twice != once {
