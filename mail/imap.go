@@ -121,9 +121,15 @@ func (r *mailboxReader) open(ctx context.Context, g *Gateway, raw net.Conn, host
 	if err != nil {
 		return err
 	}
-	// The guard is above TLS, whatever the mode, and below the library.
-	r.conn = &metered{Conn: conn, raw: raw, guard: new(responseGuard), first: greeting}
+	r.conn = &metered{Conn: conn, raw: raw}
 	r.conn.expect(r.timeouts.Greeting, answerRoom)
+	if greeting == "" {
+		if greeting, err = r.greeting(); err != nil {
+			return err
+		}
+	}
+	// The guard is above TLS, whatever the mode, and below the library.
+	r.conn.guard, r.conn.first = new(responseGuard), greeting
 	r.client = imapclient.New(r.conn, nil)
 	if err := r.client.WaitGreeting(); err != nil {
 		return r.failed(err)
@@ -132,6 +138,19 @@ func (r *mailboxReader) open(ctx context.Context, g *Gateway, raw net.Conn, host
 		return nil // PREAUTH, over TLS or from this machine
 	}
 	return r.login(ctx, g)
+}
+
+// greeting reads the greeting of a server and returns it with whatever came
+// behind it, for the library. A farewell ends here: the library tells it
+// sometimes as that, and sometimes as a connection that was closed.
+func (r *mailboxReader) greeting() (string, error) {
+	var seen strings.Builder
+	in := bufio.NewReader(io.TeeReader(r.conn, &seen))
+	said, err := statusLine(in, "*")
+	if err == nil && said.Type != imap.StatusResponseTypeOK && said.Type != imap.StatusResponseTypePreAuth {
+		err = said
+	}
+	return seen.String(), r.failed(err)
 }
 
 // startTLS opens the connection of a server that begins in clear, up to the
@@ -143,7 +162,7 @@ func (r *mailboxReader) startTLS(ctx context.Context, g *Gateway, raw net.Conn, 
 	r.conn = &metered{Conn: raw, raw: raw}
 	r.conn.expect(r.timeouts.Greeting, answerRoom)
 	in := bufio.NewReader(r.conn)
-	said, err := clearStatus(in, "*")
+	said, err := statusLine(in, "*")
 	if err != nil {
 		return nil, r.failed(err)
 	}
@@ -159,7 +178,7 @@ func (r *mailboxReader) startTLS(ctx context.Context, g *Gateway, raw net.Conn, 
 	if _, err := io.WriteString(r.conn, tag+" STARTTLS\r\n"); err != nil {
 		return nil, r.failed(err)
 	}
-	if said, err = clearStatus(in, tag); err != nil {
+	if said, err = statusLine(in, tag); err != nil {
 		return nil, r.failed(err)
 	}
 	switch {
@@ -174,9 +193,9 @@ func (r *mailboxReader) startTLS(ctx context.Context, g *Gateway, raw net.Conn, 
 	return g.startTLS(ctx, raw, host, StageSTARTTLS, r.timeouts.Command)
 }
 
-// clearStatus reads responses without TLS up to the status with a tag, "*" for
-// the greeting, or up to a farewell. Nothing is taken from other responses.
-func clearStatus(in *bufio.Reader, tag string) (*imap.Error, error) {
+// statusLine reads responses up to the status with a tag, "*" for the greeting,
+// or up to a farewell. Nothing is taken from other responses.
+func statusLine(in *bufio.Reader, tag string) (*imap.Error, error) {
 	statuses := []imap.StatusResponseType{
 		imap.StatusResponseTypeOK, imap.StatusResponseTypeNo, imap.StatusResponseTypeBad, imap.StatusResponseTypePreAuth,
 	}
@@ -451,8 +470,8 @@ func serverWords(e *imap.Error) string {
 type metered struct {
 	net.Conn
 	raw   net.Conn       // to close and to set deadlines
-	guard *responseGuard // nil before STARTTLS, where nothing is parsed
-	first string         // read before anything that the server says
+	guard *responseGuard // nil up to the greeting, where nothing is parsed
+	first string         // read before anything more that the server says
 
 	mu   sync.Mutex
 	left int64
@@ -480,24 +499,26 @@ func (c *metered) expectLine(timeout time.Duration, octets, line int64) {
 func (c *metered) idle() { _ = c.raw.SetDeadline(time.Time{}) }
 
 func (c *metered) Read(p []byte) (int, error) {
-	if c.first != "" {
-		n := copy(p, c.first)
-		c.first = c.first[n:]
-		return n, nil
-	}
 	if c.guard != nil && c.guard.refused != nil { // the library may read on; nothing is waited for
 		return 0, c.failing(c.guard.refused)
 	}
 	c.mu.Lock()
 	left, line := c.left, c.line
 	c.mu.Unlock()
-	if left <= 0 {
+	var n int
+	var err error
+	switch {
+	case c.first != "": // counted when it came
+		n = copy(p, c.first)
+		c.first = c.first[n:]
+	case left <= 0:
 		return 0, c.failing(errFlood)
+	default:
+		n, err = c.Conn.Read(p[:min(int64(len(p)), left)])
+		c.mu.Lock()
+		c.left -= int64(n)
+		c.mu.Unlock()
 	}
-	n, err := c.Conn.Read(p[:min(int64(len(p)), left)])
-	c.mu.Lock()
-	c.left -= int64(n)
-	c.mu.Unlock()
 	if c.guard != nil {
 		passed, refused := c.guard.pass(p[:n], line)
 		if n = passed; refused != nil {
