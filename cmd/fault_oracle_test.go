@@ -40,6 +40,7 @@ func TestOracle(t *testing.T) {
 		"cut_short":   {func(w *oracle.Witness) { w.Taken[0].Data = w.Taken[0].Data[1:] }, "O3"},
 		"bent":        {func(w *oracle.Witness) { w.Taken[0].Data[9] ^= 1 }, "O3"},
 		"told_doubt":  {func(w *oracle.Witness) { w.Told.Fates[0].State = agenda.CopyDoubt }, "O7 O8"},
+		"failed_sync": {func(w *oracle.Witness) { w.Told.Fates[0].State, w.Told.Failed = agenda.CopyDoubt, true }, "O8"},
 		"told_wrong":  {func(w *oracle.Witness) { w.Told.Fates[0].Copy = 2 }, "O7"},
 		"exit":        {func(w *oracle.Witness) { w.Told.Exit = exitDeferred }, "O8"},
 		"summary":     {func(w *oracle.Witness) { w.Told.Summary[0] = 1 }, "O8"},

@@ -208,8 +208,11 @@ func (t *Told) judge(states map[Fate]agenda.CopyState, say func(rule, format str
 		for _, f := range list {
 			counts[f.State]++
 			s := states[Fate{Entry: f.Entry, Copy: f.Copy}]
-			if t.Failed && s == agenda.CopyArmed {
+			switch {
+			case t.Failed && s == agenda.CopyArmed:
 				s = agenda.CopyDoubt // so the next start will find it
+			case t.Failed && f.State == agenda.CopyDoubt && (s == agenda.CopyAccepted || s == agenda.CopyRejected):
+				s = agenda.CopyDoubt // the fate reached the disk although its sync failed, which nobody could know
 			}
 			if s != f.State {
 				say("O7", "%s copy %d was told as %s and is %s", f.Entry, f.Copy, f.State, s)
