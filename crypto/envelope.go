@@ -42,6 +42,7 @@ func ReadEnvelope(r io.Reader) (_ *EnvelopeFacts, err error) {
 	if err != nil {
 		return nil, err
 	}
+	defer env.release()
 	data, err := env.encrypted()
 	if err != nil {
 		return nil, err
@@ -69,7 +70,8 @@ type sessionKeyPacket struct {
 
 // openEnvelope reads the encrypted session keys of r.
 func openEnvelope(r io.Reader) (*envelope, error) {
-	buffered := bufio.NewReaderSize(r, 1<<16)
+	buffered := inputs.Get().(*bufio.Reader)
+	buffered.Reset(r)
 	env := &envelope{}
 	for {
 		tag, definite, partial, raw, err := readTag(buffered)
@@ -124,6 +126,13 @@ func (env *envelope) encrypted() (*packet.SymmetricallyEncrypted, error) {
 		return nil, notAnEnvelope("encrypted packet", nil)
 	}
 	return data, nil
+}
+
+// release gives the reader back; the envelope cannot be read any more.
+func (env *envelope) release() {
+	env.data.r.Reset(nil)
+	inputs.Put(env.data.r)
+	env.data = nil
 }
 
 // finish demands that the encrypted packet was read to its end and that
@@ -182,7 +191,7 @@ func cipherName(c packet.CipherFunction) string {
 
 // formatOfHead reads the format from the first octets of a packet.
 func formatOfHead(head []byte, mdcCipher packet.CipherFunction) (string, error) {
-	r := bufio.NewReader(bytes.NewReader(head))
+	r := bytes.NewReader(head)
 	tag, _, _, _, err := readTag(r)
 	if err != nil || tag != tagSEIPD {
 		return "", notAnEnvelope("head of the encrypted packet", err)
@@ -217,6 +226,7 @@ func (s *Sealed) CheckEnvelope(ctx context.Context, file io.Reader) (err error) 
 	if err != nil {
 		return err
 	}
+	defer env.release()
 	if err := s.comparePackets(env.keys); err != nil {
 		return err
 	}

@@ -20,12 +20,29 @@ const libraryMinRSA = 2048
 // unfold to, in octets. We never write compressed packets.
 const maxDecompressed = 256 << 20
 
+// What every configuration has in common. Nobody changes it: the library reads
+// only, and who wants another value puts another one in its place.
+var (
+	off, on          = false, true
+	unfoldingLimit   = int64(maxDecompressed)
+	keyStretching    = argon2id(S2KCost{})
+	aead             = packet.AEADConfig{DefaultMode: packet.AEADModeGCM, ChunkSize: 64 << 10}
+	noNotations      = map[string]bool{}
+	refusedPublicKey = map[packet.PublicKeyAlgorithm]bool{packet.PubKeyAlgoElGamal: true, packet.PubKeyAlgoDSA: true}
+	refusedCurves    = map[packet.Curve]bool{packet.CurveSecP256k1: true}
+	// weakHashes are refused in messages and in certifications alike.
+	weakHashes = map[stdcrypto.Hash]bool{
+		stdcrypto.MD5:       true,
+		stdcrypto.SHA1:      true,
+		stdcrypto.RIPEMD160: true,
+		stdcrypto.SHA224:    true,
+	}
+)
+
 // libraryConfig is the only place that configures the OpenPGP library. Every
 // field of packet.Config is decided here, also those left at zero: a test
 // walks the struct and fails on a field this function does not know.
 func libraryConfig(now time.Time) *packet.Config {
-	off, on := false, true
-	limit := int64(maxDecompressed)
 	return &packet.Config{
 		// Rand stays nil: crypto/rand; Go ignores any other reader.
 		DefaultHash:   stdcrypto.SHA512,
@@ -34,20 +51,20 @@ func libraryConfig(now time.Time) *packet.Config {
 		// Compression leaks lengths and helps bombs; never on writing.
 		DefaultCompressionAlgo: packet.CompressionNone,
 		// CompressionConfig stays nil: nothing is compressed.
-		S2KConfig: argon2id(S2KCost{}),
+		S2KConfig: keyStretching,
 		// S2KCount stays 0: S2KConfig rules.
 		RSABits:   3072,
 		Algorithm: packet.PubKeyAlgoEdDSA,
 		// RSAPrimes stays nil: primes are always fresh.
 		Curve: packet.Curve25519,
 		// 64 KiB: the library clears a chunk for every letter, and most are shorter.
-		AEADConfig:                  &packet.AEADConfig{DefaultMode: packet.AEADModeGCM, ChunkSize: 64 << 10},
+		AEADConfig:                  &aead,
 		V6Keys:                      false,
 		MinRSABits:                  libraryMinRSA,
-		RejectPublicKeyAlgorithms:   map[packet.PublicKeyAlgorithm]bool{packet.PubKeyAlgoElGamal: true, packet.PubKeyAlgoDSA: true},
-		RejectHashAlgorithms:        weakHashes(),
-		RejectMessageHashAlgorithms: weakHashes(),
-		RejectCurves:                map[packet.Curve]bool{packet.CurveSecP256k1: true},
+		RejectPublicKeyAlgorithms:   refusedPublicKey,
+		RejectHashAlgorithms:        weakHashes,
+		RejectMessageHashAlgorithms: weakHashes,
+		RejectCurves:                refusedCurves,
 		KeyLifetimeSecs:             0, // set by GenerateKey
 		SigLifetimeSecs:             0, // our signatures do not expire
 		SigningKeyId:                0, // the newest valid signing key
@@ -56,7 +73,7 @@ func libraryConfig(now time.Time) *packet.Config {
 		InsecureAllowUnauthenticatedMessages:   false,
 		InsecureAllowDecryptionWithSigningKeys: false,
 		// KnownNotations stays empty: a critical notation is a bad signature.
-		KnownNotations:          map[string]bool{},
+		KnownNotations:          noNotations,
 		SignatureNotations:      nil, // set by Seal alone
 		CheckIntendedRecipients: &on,
 		CacheSessionKey:         false,
@@ -66,17 +83,7 @@ func libraryConfig(now time.Time) *packet.Config {
 		InsecureAllowAllKeyFlagsWhenMissing:              false,
 		InsecureGenerateNonCriticalKeyFlags:              false,
 		InsecureGenerateNonCriticalSignatureCreationTime: false,
-		MaxDecompressedMessageSize:                       &limit,
-	}
-}
-
-// weakHashes are refused in messages and in certifications alike.
-func weakHashes() map[stdcrypto.Hash]bool {
-	return map[stdcrypto.Hash]bool{
-		stdcrypto.MD5:       true,
-		stdcrypto.SHA1:      true,
-		stdcrypto.RIPEMD160: true,
-		stdcrypto.SHA224:    true,
+		MaxDecompressedMessageSize:                       &unfoldingLimit,
 	}
 }
 

@@ -106,6 +106,7 @@ func Open(ctx context.Context, dst io.Writer, src io.Reader, p OpenParams) (_ *O
 	if err != nil {
 		return nil, err
 	}
+	defer env.release()
 	keys, err := p.sessionKeys(env)
 	if err != nil {
 		return nil, err

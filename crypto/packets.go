@@ -67,9 +67,15 @@ var (
 	errTrailing = errors.New("octets after the last packet")
 )
 
+// octets is a *bufio.Reader or a *bytes.Reader.
+type octets interface {
+	io.Reader
+	io.ByteReader
+}
+
 // readTag reads a packet's header. definite is the length in octets, or -1
 // when partial lengths follow; raw is the header as it stood.
-func readTag(r *bufio.Reader) (tag int, definite int64, partial int64, raw []byte, err error) {
+func readTag(r octets) (tag int, definite int64, partial int64, raw []byte, err error) {
 	first, err := r.ReadByte()
 	if err != nil {
 		return 0, 0, 0, nil, err // io.EOF between packets is a clean end
@@ -105,7 +111,7 @@ func readTag(r *bufio.Reader) (tag int, definite int64, partial int64, raw []byt
 }
 
 // readLength reads one new-format length (RFC 9580 §4.2.1).
-func readLength(r *bufio.Reader) (n int64, partial bool, raw []byte, err error) {
+func readLength(r octets) (n int64, partial bool, raw []byte, err error) {
 	first, err := r.ReadByte()
 	if err != nil {
 		return 0, false, nil, errFraming
@@ -132,7 +138,7 @@ func readLength(r *bufio.Reader) (n int64, partial bool, raw []byte, err error) 
 
 // splitPackets cuts a short stream, such as a certificate, into its packets.
 func splitPackets(data []byte) ([]rawPacket, error) {
-	r := bufio.NewReader(bytes.NewReader(data))
+	r := bytes.NewReader(data)
 	var packets []rawPacket
 	for {
 		tag, definite, partial, _, err := readTag(r)

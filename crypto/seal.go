@@ -412,6 +412,7 @@ func (w writerHash) Write(p []byte) (int, error) { return w.w.Write(p) }
 var (
 	copies  = sync.Pool{New: func() any { return new([copySize]byte) }}
 	outputs = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, copySize) }}
+	inputs  = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 1<<16) }} // of ciphertext
 )
 
 // copyHashed copies src to dst and hashes it beside, until the end or until
