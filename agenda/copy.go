@@ -88,7 +88,6 @@ type Claimed struct {
 	Size      int64
 	MessageID string
 	Address   string
-	Handle    string
 }
 
 // Settlement is the end of an attempt: accepted, rejected or doubt.
@@ -164,9 +163,13 @@ func (s CopyState) eventFor() string {
 
 // queue puts a copy into the outbox as ready.
 func (u *update) queue(ref CopyRef, attempt int) error {
-	return u.exec(`INSERT INTO outbox(entry, copy, state, attempt, next_at, since, note) VALUES($1, $2, 'ready', $3, NULL, $4, '')
- ON CONFLICT(entry, copy) DO UPDATE SET state='ready', attempt=excluded.attempt, next_at=NULL, since=excluded.since, note=''`,
-		ref.Entry, ref.Copy, attempt, formatStamp(u.stamp))
+	return u.putOutbox(ref, CopyReady, attempt)
+}
+
+func (u *update) putOutbox(ref CopyRef, state CopyState, attempt int) error {
+	return u.exec(`INSERT INTO outbox(entry, copy, state, attempt, next_at, since, note) VALUES($1, $2, $3, $4, NULL, $5, '')
+ ON CONFLICT(entry, copy) DO UPDATE SET state=excluded.state, attempt=excluded.attempt, next_at=NULL, since=excluded.since, note=''`,
+		ref.Entry, ref.Copy, string(state), attempt, formatStamp(u.stamp))
 }
 
 func (u *update) unqueue(ref CopyRef) error {
@@ -376,6 +379,7 @@ func (b *Book) Claim(ctx context.Context, refs []CopyRef) ([]Claimed, error) {
 				continue
 			}
 			d.attempt++
+			// The note stays: it has the dialogues of the attempts before.
 			if err := u.exec(`INSERT INTO outbox(entry, copy, state, attempt, next_at, since, note) VALUES($1, $2, 'claimed', $3, NULL, $4, '')
  ON CONFLICT(entry, copy) DO UPDATE SET state='claimed', attempt=excluded.attempt, next_at=NULL, since=excluded.since`,
 				ref.Entry, ref.Copy, d.attempt, formatStamp(u.stamp)); err != nil {
@@ -395,14 +399,14 @@ func (b *Book) Claim(ctx context.Context, refs []CopyRef) ([]Claimed, error) {
 	return out, nil
 }
 
-const selectClaimed = `SELECT coalesce(e.number, ''), c.message, coalesce(o.size, 0), coalesce(c.message_id, ''), f.body, i.body
+const selectClaimed = `SELECT coalesce(e.number, ''), c.message, coalesce(o.size, 0), coalesce(c.message_id, ''), f.body
  FROM copy c JOIN entry e ON e.id=c.entry LEFT JOIN object o ON o.sha256=c.message
- LEFT JOIN text f ON f.seq=c.frozen LEFT JOIN text i ON i.seq=e.current WHERE c.entry=$1 AND c.copy=$2`
+ LEFT JOIN text f ON f.seq=c.frozen WHERE c.entry=$1 AND c.copy=$2`
 
 func (u *update) claimed(ref CopyRef, t taken, attempt int) (Claimed, error) {
 	c := Claimed{CopyRef: ref, Attempt: attempt, Entry: t.name}
-	var message, frozen, image []byte
-	if err := u.row(selectClaimed, ref.Entry, ref.Copy).Scan(&c.Number, &message, &c.Size, &c.MessageID, &frozen, &image); err != nil {
+	var message, frozen []byte
+	if err := u.row(selectClaimed, ref.Entry, ref.Copy).Scan(&c.Number, &message, &c.Size, &c.MessageID, &frozen); err != nil {
 		return c, storage(err)
 	}
 	if len(message) != len(c.Message) {
@@ -411,17 +415,6 @@ func (u *update) claimed(ref CopyRef, t taken, attempt int) (Claimed, error) {
 	c.Message = Hash(message)
 	if c.Address = valueOf(frozen, "address."+strconv.Itoa(ref.Copy)); c.Address == "" {
 		c.Address = valueOf(frozen, "address")
-	}
-	if image == nil { // destroyed: the address is enough
-		return c, nil
-	}
-	lines, err := ParseLines(image)
-	if err != nil {
-		return c, tampered("text of an entry")
-	}
-	l := letterOf(lines)
-	if names := append(l.To, l.Cc...); ref.Copy <= len(names) {
-		c.Handle = names[ref.Copy-1]
 	}
 	return c, nil
 }

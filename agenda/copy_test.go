@@ -123,7 +123,7 @@ func TestDeliveryRetries(t *testing.T) {
 	b.must(err)
 	want := []Claimed{{
 		CopyRef: ref, Attempt: 2, Entry: e.Name, Number: e.Number, Message: c.Message, Size: c.Size, MessageID: c.MessageID,
-		Address: "batang@contoh.test", Handle: "batang",
+		Address: "batang@contoh.test",
 	}}
 	if diff := cmp.Diff(want, claimed); diff != "" {
 		t.Error(diff)
@@ -288,4 +288,62 @@ func TestEveryAttemptIsOnRecord(t *testing.T) {
 			b.clean()
 		})
 	}
+}
+
+// TestReleaseToSend compares it with a release and a claim, one after the other.
+func TestReleaseToSend(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	for _, name := range []BookName{Kriptogram, Surat} {
+		ready := StateSigned
+		if name == Surat {
+			ready = StateAttached
+		}
+		one, two := b.at(name, ready), b.at(name, ready)
+		releasing := func(e Entry) Releasing {
+			r := Releasing{ID: e.ID, Last: e.Last, Release: Release{Copies: frozenOf(e)}}
+			if name == Kriptogram {
+				r.Release.Number = b.propose()
+			}
+			return r
+		}
+		b.must(b.ReleaseAll(t.Context(), clerk, []Releasing{releasing(one)}))
+		var refs []CopyRef
+		for _, c := range one.Copies {
+			refs = append(refs, CopyRef{one.ID, c.Copy})
+		}
+		want, err := b.Claim(t.Context(), refs)
+		b.must(err)
+
+		r := releasing(two)
+		slices.Reverse(r.Release.Copies)
+		wrong := r
+		wrong.ID, wrong.Last = b.at(name, ready).ID, two.Last
+		if got, err := b.ReleaseToSend(t.Context(), clerk, []Releasing{r, wrong}); err == nil || got != nil {
+			t.Fatalf("%s: a wrong entry among them: %v, %v", name, got, err)
+		}
+		got, err := b.ReleaseToSend(t.Context(), clerk, []Releasing{r})
+		b.must(err)
+		after := b.entry(two.ID)
+		for i := range want { // what differs by nature
+			c := after.Copies[i]
+			want[i].CopyRef, want[i].Entry, want[i].Number = CopyRef{two.ID, c.Copy}, two.Name, after.Number
+			want[i].Message, want[i].MessageID = c.Message, c.MessageID
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		for _, e := range []Entry{b.entry(one.ID), after} {
+			for _, c := range e.Copies {
+				if c.State != CopyClaimed || c.Attempts != 1 {
+					t.Errorf("%s copy %d: %s, attempt %d", e.Name, c.Copy, c.State, c.Attempts)
+				}
+			}
+		}
+	}
+	doubted, deferred, err := b.Recover(t.Context(), clerk)
+	if err != nil || len(doubted) != 0 || len(deferred) != 10 {
+		t.Errorf("doubted %v, deferred %v, %v", doubted, deferred, err)
+	}
+	b.clean()
 }

@@ -222,6 +222,46 @@ type Releasing struct {
 // ReleaseAll releases entries in their order in one transaction: all or none.
 // Their numbers follow each other from the next one on.
 func (b *Book) ReleaseAll(ctx context.Context, a Actor, all []Releasing) error {
+	return b.releaseAll(ctx, a, all, func(u *update, t taken, r Releasing) error {
+		for _, c := range r.Release.Copies {
+			if err := u.queue(CopyRef{Entry: t.id, Copy: c.Copy}, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ReleaseToSend is ReleaseAll for a process that delivers at once: in the same
+// transaction it takes all copies, as [Book.Claim] would, and returns them in
+// the order of the entries and their copies. A crash leaves them to
+// [Book.Recover].
+func (b *Book) ReleaseToSend(ctx context.Context, a Actor, all []Releasing) ([]Claimed, error) {
+	var out []Claimed
+	err := b.releaseAll(ctx, a, all, func(u *update, t taken, r Releasing) error {
+		for _, c := range sortCopies(r.Release.Copies) {
+			ref := CopyRef{Entry: t.id, Copy: c.Copy}
+			if err := u.putOutbox(ref, CopyClaimed, 1); err != nil {
+				return err
+			}
+			one := Claimed{
+				CopyRef: ref, Attempt: 1, Entry: t.name, Message: c.Message.SHA256, Size: c.Message.Size, MessageID: c.MessageID, Address: c.Address,
+			}
+			if r.Release.Number != nil {
+				one.Number = r.Release.Number.Text
+			}
+			out = append(out, one)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// releaseAll releases entries; after puts the copies of each into the outbox.
+func (b *Book) releaseAll(ctx context.Context, a Actor, all []Releasing, after func(*update, taken, Releasing) error) error {
 	return b.update(ctx, a, func(u *update) error {
 		for _, r := range all {
 			t, err := u.take(r.ID, r.Last, StepRelease)
@@ -230,6 +270,9 @@ func (b *Book) ReleaseAll(ctx context.Context, a Actor, all []Releasing) error {
 			}
 			if err := u.release(t, r.Release); err != nil {
 				return named(err, t.name)
+			}
+			if err := after(u, t, r); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -265,15 +308,8 @@ func (u *update) release(t taken, r Release) error {
 	for _, c := range copies {
 		e.set("address."+strconv.Itoa(c.Copy), c.Address)
 	}
-	if _, err := u.append(e); err != nil {
-		return err
-	}
-	for _, c := range copies {
-		if err := u.queue(CopyRef{Entry: t.id, Copy: c.Copy}, 0); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := u.append(e)
+	return err
 }
 
 // freeze checks a message and keeps its digest.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +43,19 @@ type parcel struct {
 	agenda.Claimed
 	entry agenda.Entry
 	copy  agenda.Copy
+}
+
+func (p parcel) ref() agenda.CopyRef { return agenda.CopyRef{Entry: p.entry.ID, Copy: p.copy.Copy} }
+
+// parcelsOf are all copies of entries.
+func parcelsOf(entries []agenda.Entry) []parcel {
+	var all []parcel
+	for _, e := range entries {
+		for _, c := range e.Copies {
+			all = append(all, parcel{entry: e, copy: c})
+		}
+	}
+	return all
 }
 
 const (
@@ -98,14 +112,7 @@ func (t *traffic) down() error {
 // deliver claims the open copies of entries, a few at a time, and hands them
 // to the couriers. What nobody takes is given back and waits.
 func (t *traffic) deliver(entries []agenda.Entry) error {
-	var open []parcel
-	for _, e := range entries {
-		for _, c := range e.Copies {
-			if t.s.takes(e, c) {
-				open = append(open, parcel{entry: e, copy: c})
-			}
-		}
-	}
+	open := slices.DeleteFunc(parcelsOf(entries), func(p parcel) bool { return !t.s.takes(p.entry, p.copy) })
 	for len(open) > 0 {
 		if t.down() != nil {
 			t.waiting(open)
@@ -133,15 +140,22 @@ func (t *traffic) waiting(open []parcel) {
 
 func (t *traffic) claim(open []parcel) error {
 	refs := make([]agenda.CopyRef, len(open))
-	of := map[agenda.CopyRef]parcel{}
 	for i, p := range open {
-		refs[i] = agenda.CopyRef{Entry: p.entry.ID, Copy: p.copy.Copy}
-		of[refs[i]] = p
+		refs[i] = p.ref()
 	}
 	claimed, err := t.s.d.Book.Claim(t.ctx, refs)
 	if err != nil {
 		t.waiting(open)
 		return err
+	}
+	return t.hand(claimed, open)
+}
+
+// hand gives claimed copies, which are among open, to the couriers.
+func (t *traffic) hand(claimed []agenda.Claimed, open []parcel) error {
+	of := map[agenda.CopyRef]parcel{}
+	for _, p := range open {
+		of[p.ref()] = p
 	}
 	for i, c := range claimed {
 		p := of[c.CopyRef]

@@ -446,6 +446,19 @@ func (s *sending) feed(t *traffic) error {
 	if err := t.deliver(before); err != nil {
 		return err
 	}
+	if len(s.release) == 0 {
+		return nil
+	}
+	next, err := s.d.numberingFor(t.ctx, s.release)
+	if err != nil {
+		s.waitAll(s.release)
+		return err
+	}
+	freeze := func(rest []releasable) *frozenAhead {
+		return s.d.freezeAhead(t.ctx, rest[:window(rest)], next, s.limit())
+	}
+	ahead := freeze(s.release)
+	defer func() { _, _ = ahead.wait() }() // what is frozen for nothing is swept
 	for rest := s.release; len(rest) > 0; {
 		if why := t.down(); why != nil && !s.wantsQueue(why) {
 			s.waitAll(rest)
@@ -455,10 +468,14 @@ func (s *sending) feed(t *traffic) error {
 			s.waitAll(rest)
 			return context.Cause(t.ctx)
 		}
-		n := window(rest)
-		released, err := s.d.releaseAll(t.ctx, rest[:n], s.limit())
+		now := ahead
+		n := len(now.all)
+		if n < len(rest) {
+			ahead = freeze(rest[n:])
+		}
+		released, err := s.releaseWindow(t, now)
 		s.res.Released = append(s.res.Released, released...)
-		if err := errors.Join(err, t.deliver(released)); err != nil {
+		if err != nil {
 			s.waitAll(slices.DeleteFunc(slices.Clone(rest), func(r releasable) bool {
 				return slices.ContainsFunc(released, func(e agenda.Entry) bool { return e.ID == r.entry.ID })
 			}))
@@ -467,6 +484,17 @@ func (s *sending) feed(t *traffic) error {
 		rest = rest[n:]
 	}
 	return nil
+}
+
+// releaseWindow releases the entries of a window and brings them on their way,
+// or queues them when nobody carries any more. It returns those that were
+// released, also with an error.
+func (s *sending) releaseWindow(t *traffic, f *frozenAhead) ([]agenda.Entry, error) {
+	released, claimed, err := s.d.releaseFrozen(t.ctx, f, t.down() == nil, s.limit())
+	if claimed != nil {
+		return released, t.hand(claimed, parcelsOf(released))
+	}
+	return released, errors.Join(err, t.deliver(released))
 }
 
 // maxWindow bounds how many entries are numbered in one transaction, ahead of

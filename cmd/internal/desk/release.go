@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,11 +144,7 @@ func (d *Desk) releaseAll(ctx context.Context, all []releasable, limit int64) ([
 		err := d.releaseOnce(ctx, all, limit)
 		switch {
 		case err == nil:
-			ids := make([]int64, len(all))
-			for i := range all {
-				ids[i] = all[i].entry.ID
-			}
-			return d.briefly(ctx, ids)
+			return d.briefly(ctx, idsOf(all))
 		case coded(err) == "agenda.number_taken" && try < maxProposals:
 		case len(all) == 1 || ctx.Err() != nil:
 			return nil, err
@@ -165,15 +162,96 @@ func (d *Desk) releaseAll(ctx context.Context, all []releasable, limit int64) ([
 	}
 }
 
-// releaseOnce proposes numbers, builds the messages side by side and commits.
+// releaseOnce proposes numbers, freezes and commits.
 func (d *Desk) releaseOnce(ctx context.Context, all []releasable, limit int64) error {
-	numbers, err := d.proposeNumbers(ctx, all)
+	next, err := d.numberingFor(ctx, all)
 	if err != nil {
 		return err
 	}
+	batch, err := d.freezeAll(ctx, all, numbersOf(all, next), limit)
+	if err != nil {
+		return err
+	}
+	return d.Book.ReleaseAll(ctx, d.actor(all[0].sender.Handle), batch)
+}
+
+// releaseFrozen is releaseAll for entries whose messages were frozen ahead. To
+// send them, it claims their copies in the same transaction. When the freezing
+// failed, or the numbers went elsewhere meanwhile, it begins anew, and the
+// copies are still to be claimed.
+func (d *Desk) releaseFrozen(ctx context.Context, f *frozenAhead, send bool, limit int64) ([]agenda.Entry, []agenda.Claimed, error) {
+	batch, err := f.wait()
+	var claimed []agenda.Claimed
+	who := d.actor(f.all[0].sender.Handle)
+	switch {
+	case err != nil:
+	case send:
+		claimed, err = d.Book.ReleaseToSend(ctx, who, batch)
+	default:
+		err = d.Book.ReleaseAll(ctx, who, batch)
+	}
+	if err != nil {
+		entries, err := d.releaseAll(ctx, f.all, limit)
+		return entries, nil, err
+	}
+	entries := make([]agenda.Entry, len(f.all))
+	for i := range f.all {
+		entries[i] = released(f.all[i].entry, batch[i].Release)
+	}
+	return entries, claimed, nil
+}
+
+// released is the entry as its release left it, as far as a delivery asks.
+func released(e agenda.Entry, r agenda.Release) agenda.Entry {
+	e.State, e.Copies = agenda.StateReleased, slices.Clone(e.Copies)
+	if r.Number != nil {
+		e.Number = r.Number.Text
+	}
+	for i := range e.Copies {
+		e.Copies[i].State = agenda.CopyReady
+	}
+	return e
+}
+
+// frozenAhead are entries whose messages are being frozen.
+type frozenAhead struct {
+	all   []releasable
+	done  chan struct{}
+	batch []agenda.Releasing
+	err   error
+}
+
+// freezeAhead freezes entries under the numbers that come next unless somebody
+// else takes them, while those before are on their way. Like every frozen
+// message these are nothing until they are released.
+func (d *Desk) freezeAhead(ctx context.Context, all []releasable, next func() agenda.ProposedNumber, limit int64) *frozenAhead {
+	f := &frozenAhead{all: all, done: make(chan struct{})}
+	numbers := numbersOf(all, next)
+	go func() {
+		defer close(f.done)
+		f.batch, f.err = d.freezeAll(ctx, all, numbers, limit)
+	}()
+	return f
+}
+
+func (f *frozenAhead) wait() ([]agenda.Releasing, error) {
+	<-f.done
+	return f.batch, f.err
+}
+
+func idsOf(all []releasable) []int64 {
+	ids := make([]int64, len(all))
+	for i := range all {
+		ids[i] = all[i].entry.ID
+	}
+	return ids
+}
+
+// freezeAll builds the messages of all copies side by side.
+func (d *Desk) freezeAll(ctx context.Context, all []releasable, numbers []*agenda.ProposedNumber, limit int64) ([]agenda.Releasing, error) {
 	at := d.Now()
 	batch := make([]agenda.Releasing, len(all))
-	err = inParallel(ctx, len(all), func(ctx context.Context, i int) error {
+	err := inParallel(ctx, len(all), func(ctx context.Context, i int) error {
 		e := all[i].entry
 		batch[i] = agenda.Releasing{ID: e.ID, Last: e.Last, Release: agenda.Release{Number: numbers[i]}}
 		for _, c := range e.Copies {
@@ -185,31 +263,30 @@ func (d *Desk) releaseOnce(ctx context.Context, all []releasable, limit int64) e
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return d.Book.ReleaseAll(ctx, d.actor(all[0].sender.Handle), batch)
+	return batch, err
 }
 
-// proposeNumbers proposes the numbers that come next, in the order of the
-// entries; nil for a letter.
-func (d *Desk) proposeNumbers(ctx context.Context, all []releasable) ([]*agenda.ProposedNumber, error) {
-	numbers := make([]*agenda.ProposedNumber, len(all))
-	var next func() agenda.ProposedNumber
-	for i := range all {
-		if all[i].entry.Name.Book != agenda.Kriptogram {
-			continue
-		}
-		if next == nil {
-			var err error
-			if next, err = d.numbering(ctx); err != nil {
-				return nil, err
-			}
-		}
-		n := next()
-		numbers[i] = &n
+func takesNumber(r releasable) bool { return r.entry.Name.Book == agenda.Kriptogram }
+
+// numberingFor is numbering; nil when none of the entries takes a number.
+func (d *Desk) numberingFor(ctx context.Context, all []releasable) (func() agenda.ProposedNumber, error) {
+	if !slices.ContainsFunc(all, takesNumber) {
+		return nil, nil
 	}
-	return numbers, nil
+	return d.numbering(ctx)
+}
+
+// numbersOf proposes the numbers that come next, in the order of the entries;
+// nil for a letter.
+func numbersOf(all []releasable, next func() agenda.ProposedNumber) []*agenda.ProposedNumber {
+	numbers := make([]*agenda.ProposedNumber, len(all))
+	for i := range all {
+		if takesNumber(all[i]) {
+			n := next()
+			numbers[i] = &n
+		}
+	}
+	return numbers
 }
 
 // numbering returns a function that gives one number after the other, from
