@@ -31,6 +31,7 @@ const maxFiling = 64
 // ArchiveAll is Archive for several entries; an error stands in the place of
 // its entry. Those of one box are appended together and recorded together.
 func (d *Desk) ArchiveAll(ctx context.Context, names []agenda.Name, place string) ([]agenda.Entry, []error) {
+	hurry(len(names))
 	entries, errs := make([]agenda.Entry, len(names)), make([]error, len(names))
 	d.each(ctx, errs, func(ctx context.Context, i int) (err error) {
 		found, err := d.Book.List(ctx, agenda.Filter{Names: names[i : i+1]})

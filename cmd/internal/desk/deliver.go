@@ -104,6 +104,7 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 			return res, err
 		}
 	}
+	hurry(len(p.Names))
 	job := sending{d: d, p: p, res: &res}
 	if err := job.plan(ctx); err != nil {
 		return res, err
@@ -114,6 +115,7 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 		}
 		return res, job.finish(ctx)
 	}
+	hurry(res.Plan.Copies)
 	if res.Plan.Copies == 0 {
 		return res, job.finish(ctx)
 	}
