@@ -603,7 +603,7 @@ func readEvents(ctx context.Context, q querier, where string, args []any, fn fun
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var record, secret, body []byte
+		var record, secret, body sql.RawBytes // an event keeps nothing of them
 		if err := rows.Scan(&record, &secret, &body); err != nil {
 			return storage(err)
 		}
@@ -628,19 +628,34 @@ func readRecords(ctx context.Context, q querier, list []Entry) error {
 	if len(list) == 0 {
 		return nil
 	}
-	places := make(map[int64][]*Entry, len(list)) // a list may name an entry twice
 	ids := make([]int64, len(list))
 	for i := range list {
-		id := list[i].ID
-		ids[i], places[id] = id, append(places[id], &list[i])
+		ids[i] = list[i].ID
 	}
-	wanted, err := json.Marshal(ids)
+	return foldRecords(ctx, q, list, "WHERE e.entry IN (SELECT value FROM json_each($1)) ORDER BY e.entry, e.seq", ids)
+}
+
+// errImage is a correction of an image that does not stand before it.
+var errImage = tampered("image of a correction")
+
+// foldRecords folds the chosen events of entries into them; wanted is the JSON
+// that chooses.
+func foldRecords(ctx context.Context, q querier, list []Entry, where string, wanted any) error {
+	chosen, err := json.Marshal(wanted)
 	if err != nil {
 		return err
 	}
+	places := make(map[int64][]*Entry, len(list)) // a list may name an entry twice
+	for i := range list {
+		places[list[i].ID] = append(places[list[i].ID], &list[i])
+	}
 	images := map[int64]Letter{}
-	const where = "WHERE e.entry IN (SELECT value FROM json_each($1)) ORDER BY e.entry, e.seq"
-	err = readEvents(ctx, q, where, []any{string(wanted)}, func(ev *event) error {
+	err = readEvents(ctx, q, where, []any{string(chosen)}, func(ev *event) error {
+		if ev.typ.name == "entry.corrected" {
+			if _, read := images[ev.getInt("was")]; !read {
+				return errImage
+			}
+		}
 		for _, e := range places[ev.entry] {
 			e.fold(ev, images)
 		}
@@ -650,6 +665,39 @@ func readRecords(ctx context.Context, q querier, list []Entry) error {
 		return err
 	}
 	return fillObjects(ctx, q, list)
+}
+
+// Refresh brings entries up to date that were read before, in their order. To
+// the records that they had, those of what happened since are added: a whole
+// entry is whole again, for the price of what is new.
+func (b *Book) Refresh(ctx context.Context, known []Entry) ([]Entry, error) {
+	ids, before := make([]int64, len(known)), make(map[int64]Entry, len(known))
+	for i, e := range known {
+		ids[i], before[e.ID] = e.ID, e
+	}
+	return b.entries(ctx, ids, func(ctx context.Context, q querier, list []Entry) error {
+		now, since := slices.Clone(list), make([][2]int64, len(list))
+		for i := range list {
+			old := before[list[i].ID]
+			list[i].keepRecords(old)
+			since[i] = [2]int64{old.ID, old.Last}
+		}
+		err := foldRecords(ctx, q, list, `WHERE e.seq IN (
+ SELECT n.seq FROM json_each($1) k CROSS JOIN event n ON n.entry=k.value->>0 AND n.seq>k.value->>1) ORDER BY e.entry, e.seq`, since)
+		if err == errImage { // it was read before: all once more
+			copy(list, now)
+			err = readRecords(ctx, q, list)
+		}
+		return err
+	})
+}
+
+// keepRecords takes the records of what e was before.
+func (e *Entry) keepRecords(old Entry) {
+	e.RegisteredBy, e.Drafted, e.Signed, e.Returned, e.Read = old.RegisteredBy, old.Drafted, old.Signed, old.Returned, old.Read
+	e.Archived, e.Voided = old.Archived, old.Voided
+	e.Attachments, e.Reports = slices.Clone(old.Attachments), slices.Clone(old.Reports)
+	e.Orders, e.Corrections = slices.Clone(old.Orders), slices.Clone(old.Corrections)
 }
 
 func (e *event) letter() Letter {
@@ -749,7 +797,7 @@ func fillObjects(ctx context.Context, q querier, list []Entry) error {
 	all := map[string][]*Object{}
 	for i := range list {
 		for _, o := range list[i].objects() {
-			if !o.IsZero() {
+			if !o.IsZero() && o.Media == "" { // not filled before
 				all[o.SHA256.String()] = append(all[o.SHA256.String()], o)
 			}
 		}

@@ -377,3 +377,63 @@ func TestViewThatPanics(t *testing.T) {
 		t.Errorf("%d readers are left", n)
 	}
 }
+
+// TestRefresh brings entries up to date from every state that they were read
+// in, whole and in brief, corrected and not, and compares with reading them anew.
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	var known, brief []Entry
+	remember := func(e Entry) Entry {
+		short, err := b.Brief(t.Context(), []int64{e.ID})
+		b.must(err)
+		known, brief = append(known, e), append(brief, short...)
+		return e
+	}
+	correct := func(e Entry) Entry {
+		l := e.Letter
+		l.Subject += " (ralat)"
+		_, err := b.Correct(t.Context(), clerk, e.ID, e.Last, l, "salah ketik")
+		b.must(err)
+		return remember(b.entry(e.ID))
+	}
+	steps := []func(Entry) Entry{b.order, b.draft, b.sign, b.release, b.send, b.archive, func(e Entry) Entry { return b.report(e, true) }}
+	for _, corrected := range []bool{false, true} {
+		e := remember(b.register(secretLetter()))
+		for i, step := range steps {
+			if corrected && i < 2 {
+				e = correct(e)
+			}
+			e = remember(step(e))
+		}
+	}
+	e := remember(b.register(openLetter()))
+	for _, step := range []func(Entry) Entry{b.attach, b.attach, b.release} {
+		e = remember(step(e))
+	}
+	for i, was := range known {
+		want := []Entry{b.entry(was.ID)}
+		got, err := b.Refresh(t.Context(), known[i:i+1])
+		b.must(err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s read when it was %s: %s", was.Name, was.State, diff)
+		}
+		got, err = b.Refresh(t.Context(), brief[i:i+1])
+		b.must(err)
+		if got[0].Last != want[0].Last || !cmp.Equal(got[0].Copies, want[0].Copies) ||
+			got[0].Archived != nil && !cmp.Equal(got[0].Archived, want[0].Archived) || (got[0].Archived == nil) != (want[0].Archived == nil || was.Archived != nil) {
+			t.Errorf("%s read in brief when it was %s: %+v", was.Name, was.State, got[0])
+		}
+	}
+	same := []Entry{known[len(known)-1], known[0], known[9]} // many at once, in their order
+	got, err := b.Refresh(t.Context(), same)
+	b.must(err)
+	for i := range same {
+		if diff := cmp.Diff(b.entry(same[i].ID), got[i]); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if _, err := b.Refresh(t.Context(), []Entry{{ID: 1 << 40}}); codeOf(err) != "agenda.not_found" {
+		t.Errorf("an unknown entry: %v", err)
+	}
+}

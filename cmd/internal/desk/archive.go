@@ -39,8 +39,9 @@ func (d *Desk) ArchiveAll(ctx context.Context, names []agenda.Name, place string
 			return err
 		}
 		entries[i] = found[0]
-		if boxed(entries[i]) {
-			return nil
+		if boxed(entries[i]) { // since when is told
+			entries[i], err = d.Book.EntryByID(ctx, entries[i].ID)
+			return err
 		}
 		if err := mayArchive(entries[i]); err != nil {
 			return err

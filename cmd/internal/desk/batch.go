@@ -69,23 +69,23 @@ func (d *Desk) SignAll(ctx context.Context, all []SignParams) ([]agenda.Entry, [
 	return entries, errs
 }
 
-// reread reads the entries without an error again, also after Ctrl-C, so that
-// what is told is what the book says. One that cannot be read has the error in
-// its own place: the others are done.
+// reread brings the entries without an error up to date, also after Ctrl-C, so
+// that what is told is what the book says. One that cannot be read has the
+// error in its own place: the others are done.
 func (d *Desk) reread(ctx context.Context, entries []agenda.Entry, errs []error) {
 	var places []int
-	var ids []int64
+	var known []agenda.Entry
 	for i, err := range errs {
 		if err == nil {
-			places, ids = append(places, i), append(ids, entries[i].ID)
+			places, known = append(places, i), append(known, entries[i])
 		}
 	}
 	ctx = context.WithoutCancel(ctx)
-	found, err := d.whole(ctx, ids)
+	found, err := inChunks(ctx, known, d.Book.Refresh)
 	for k, i := range places {
 		if err == nil {
 			entries[i] = found[k]
-		} else if e, err := d.Book.EntryByID(ctx, ids[k]); err == nil {
+		} else if e, err := d.Book.EntryByID(ctx, known[k].ID); err == nil {
 			entries[i] = e
 		} else {
 			errs[i] = err
