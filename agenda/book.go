@@ -67,6 +67,8 @@ type Book struct {
 	known   known
 	renewed bool // by Open
 
+	folding sync.WaitGroup // what is folded into the search index beside the steps
+
 	line    sync.Mutex // guards the two below
 	queue   []*member  // transactions that wait for the writer
 	writing bool
@@ -79,6 +81,7 @@ type Book struct {
 	people map[string]int64 // correspondents' ids, of edge.size
 	broken error            // a commit failed: its outcome is unknown
 	folded int64            // watermark of search
+	fresh  bool             // committed, and not looked at for the search index
 }
 
 // Genesis is what event 0 says of the desk.
@@ -368,6 +371,7 @@ func atLeast(version, least string) bool {
 // before it, and the frames of the failed one go with the WAL. Left lying there
 // they would be read back by the next process as if a sync had kept them.
 func (b *Book) Close() error {
+	b.folding.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var errs []error

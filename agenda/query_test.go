@@ -124,6 +124,7 @@ func TestSearch(t *testing.T) {
 	}
 	registered, err := b.Register(t.Context(), clerk, regs...)
 	b.must(err)
+	b.folding.Wait()
 	mark, err := watermark(t.Context(), b.readers)
 	if err != nil || mark == 0 {
 		t.Fatalf("nothing folded in: %d, %v", mark, err)
@@ -181,6 +182,7 @@ func TestIndexKnowsNumbers(t *testing.T) {
 	_, err := b.Correct(t.Context(), clerk, o.ID, o.Last, l, "x")
 	b.must(err)
 	fold()
+	b.folding.Wait()
 	mark, err := watermark(t.Context(), b.readers)
 	b.must(err)
 	if last := max(b.entry(e.ID).Last, b.entry(o.ID).Last); mark <= last {

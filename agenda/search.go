@@ -158,13 +158,22 @@ func watermark(ctx context.Context, q querier) (int64, error) {
 	return n, nil
 }
 
+// foldDue tells whether events wait for the search index since the last
+// commit of this process, as far as it knows what others folded in.
+func (b *Book) foldDue() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fresh := b.fresh
+	b.fresh = false
+	return fresh && (b.folded < 0 || b.edge.size-b.folded >= foldWaits)
+}
+
 // fold takes waiting events into the search index after a commit, in a
-// transaction of its own; b.mu is held. Its failure is not the writer's: the
-// step is on disk, and the tail is scanned until a later fold succeeds.
+// transaction of its own, for who has the pen. Its failure is not the writer's:
+// the step is on disk, and the tail is scanned until a later fold succeeds.
 func (b *Book) fold(ctx context.Context) {
-	if b.folded >= 0 && b.edge.size-b.folded < foldWaits {
-		return
-	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	mark, err := watermark(ctx, b.conn)
 	if err != nil {
 		return

@@ -142,18 +142,33 @@ func (b *Book) serve(self *member) {
 	for _, m := range group {
 		m.done = true
 	}
+	b.line.Unlock()
+	for _, m := range group {
+		if m != self {
+			m.turn <- false
+		}
+	}
+	if !b.foldDue() {
+		b.handOn()
+		return
+	}
+	// Nobody who was written waits for the search index; who writes next does.
+	b.folding.Go(func() {
+		b.fold(context.Background())
+		b.handOn()
+	})
+}
+
+// handOn gives the pen to who waits longest.
+func (b *Book) handOn() {
+	b.line.Lock()
+	defer b.line.Unlock()
 	b.writing = false
 	for _, m := range b.queue {
 		if !m.patient {
 			b.writing = true
 			m.turn <- true
-			break
-		}
-	}
-	b.line.Unlock()
-	for _, m := range group {
-		if m != self {
-			m.turn <- false
+			return
 		}
 	}
 }
@@ -196,7 +211,7 @@ func (b *Book) write(group []*member) {
 			if !told {
 				b.known.advance(before, b.edge.size)
 			}
-			b.fold(ctx)
+			b.fresh = true
 			return
 		}
 		b.broken = storage(err)

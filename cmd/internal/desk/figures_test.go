@@ -83,7 +83,7 @@ func timed(fn func()) float64 {
 	return time.Since(began).Seconds()
 }
 
-const rounds = 3
+const rounds = 5
 
 // sink is a server that takes everything, the same for all.
 func sink(b testing.TB) string {
