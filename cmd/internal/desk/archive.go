@@ -34,11 +34,9 @@ func (d *Desk) ArchiveAll(ctx context.Context, names []agenda.Name, place string
 	hurry(len(names))
 	entries, errs := make([]agenda.Entry, len(names)), make([]error, len(names))
 	d.each(ctx, errs, func(ctx context.Context, i int) (err error) {
-		found, err := d.Book.List(ctx, agenda.Filter{Names: names[i : i+1]})
-		if err != nil {
+		if entries[i], err = d.brief(ctx, names[i]); err != nil {
 			return err
 		}
-		entries[i] = found[0]
 		if boxed(entries[i]) { // since when is told
 			entries[i], err = d.Book.EntryByID(ctx, entries[i].ID)
 			return err

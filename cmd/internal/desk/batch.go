@@ -101,6 +101,15 @@ func (d *Desk) whole(ctx context.Context, ids []int64) ([]agenda.Entry, error) {
 	return inChunks(ctx, ids, d.Book.Entries)
 }
 
+// brief reads an entry with its copies and without its records.
+func (d *Desk) brief(ctx context.Context, n agenda.Name) (agenda.Entry, error) {
+	found, err := d.Book.List(ctx, agenda.Filter{Names: []agenda.Name{n}})
+	if err != nil {
+		return agenda.Entry{}, err
+	}
+	return found[0], nil
+}
+
 // briefly reads many entries with their copies and without their records.
 func (d *Desk) briefly(ctx context.Context, ids []int64) ([]agenda.Entry, error) {
 	return inChunks(ctx, ids, d.Book.Brief)
@@ -249,8 +258,8 @@ func (d *Desk) PlanBatch(ctx context.Context, rows []ImportRow) (fresh []agenda.
 // BatchRow is what became of a row before the sending.
 type BatchRow struct {
 	Line    int
-	Entry   agenda.Entry
-	Existed bool // entered by an earlier run
+	Entry   agenda.Entry // with the records that this run made
+	Existed bool         // entered by an earlier run
 	Action  BatchAction
 	Err     error
 }
@@ -262,7 +271,7 @@ type BatchRow struct {
 // are. The table of the office is the paper order for all its letters.
 func (d *Desk) Batch(ctx context.Context, p BatchParams) ([]BatchRow, error) {
 	hurry(len(p.Rows))
-	made, err := d.enter(ctx, p.Rows)
+	made, err := d.enter(ctx, p.Rows, d.briefly)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ type Encrypted struct {
 // submits it. Whatever refuses leaves the entry as it was.
 func (d *Desk) Encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) {
 	res, err := d.encrypt(ctx, p)
-	if err != nil || p.DryRun {
+	if err != nil {
 		return res, err
 	}
 	res.Entry, err = d.Book.EntryByID(ctx, res.Entry.ID)
@@ -75,7 +75,7 @@ type encipherment struct {
 // encipherable reads what an encryption needs and refuses what can be refused
 // without a passphrase. The caller closes the documents, also after an error.
 func (d *Desk) encipherable(ctx context.Context, p EncryptParams) (s encipherment, err error) {
-	if s.entry, err = d.Book.Entry(ctx, p.Name); err != nil {
+	if s.entry, err = d.brief(ctx, p.Name); err != nil {
 		return s, err
 	}
 	if err := d.mayEncrypt(s.entry, p); err != nil {
@@ -109,7 +109,7 @@ func (d *Desk) encipherable(ctx context.Context, p EncryptParams) (s enciphermen
 	return s, nil
 }
 
-// encrypt returns the entry as it was before.
+// encrypt returns the entry as it was before, without its records.
 func (d *Desk) encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) {
 	var res Encrypted
 	var s encipherment

@@ -618,7 +618,7 @@ type Imported struct {
 // Import enters the rows: all or none. Scans are attached afterwards, each
 // by itself; a letter whose scan could not be attached waits for it like any other.
 func (d *Desk) Import(ctx context.Context, rows []ImportRow) ([]Imported, error) {
-	list, err := d.enter(ctx, rows)
+	list, err := d.enter(ctx, rows, d.whole)
 	if err != nil {
 		return nil, err
 	}
@@ -636,8 +636,8 @@ func (d *Desk) Import(ctx context.Context, rows []ImportRow) ([]Imported, error)
 	return list, errors.Join(unscanned...)
 }
 
-// enter registers the letters of the rows.
-func (d *Desk) enter(ctx context.Context, rows []ImportRow) ([]Imported, error) {
+// enter registers the letters of the rows and reads them.
+func (d *Desk) enter(ctx context.Context, rows []ImportRow, read func(context.Context, []int64) ([]agenda.Entry, error)) ([]Imported, error) {
 	roles := map[agenda.Role]bool{}
 	var regs []agenda.Registration
 	for _, r := range rows {
@@ -660,7 +660,7 @@ func (d *Desk) enter(ctx context.Context, rows []ImportRow) ([]Imported, error) 
 	for i, m := range made {
 		ids[i] = m.ID
 	}
-	entries, err := d.whole(ctx, ids)
+	entries, err := read(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
