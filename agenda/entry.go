@@ -321,7 +321,8 @@ type Entry struct {
 	Copies                           []Copy
 	Mailed                           *Mailed // of book laporan
 
-	// Filled by [Book.Entry] and [Book.EntryByID] only.
+	// Filled by [Book.Entry], [Book.EntryByID], [Book.Named], [Book.Entries] and
+	// [Book.Refresh] only.
 	RegisteredBy string
 	Drafted      *DraftRecord     // the latest draft
 	Signed       *SignatureRecord // of the latest draft

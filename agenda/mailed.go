@@ -105,7 +105,8 @@ func (u *update) mail(year int, m Mailing, reason string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return id, named(u.release(t, Release{Copies: []FrozenCopy{m.Message}}), name)
+	_, err = u.release(t, Release{Copies: []FrozenCopy{m.Message}}, CopyReady)
+	return id, named(err, name)
 }
 
 func (m Mailing) check() error {

@@ -347,3 +347,15 @@ func TestGapAmongReportsIsFound(t *testing.T) {
 	b.must(b.Rebuild(t.Context()))
 	b.clean()
 }
+
+// A report that is mailed waits in the outbox like a letter.
+func TestMailedWaitsInTheOutbox(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	e := b.mail(mailingOf(1, "kepala-dinas", b.at(Kriptogram, StateSent).ID))[0]
+	var state CopyState
+	b.must(b.readers.QueryRowContext(t.Context(), "SELECT state FROM outbox WHERE entry=$1 AND copy=1", e.ID).Scan(&state))
+	if state != CopyReady {
+		t.Errorf("the outbox says %s", state)
+	}
+}

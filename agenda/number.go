@@ -222,14 +222,8 @@ type Releasing struct {
 // ReleaseAll releases entries in their order in one transaction: all or none.
 // Their numbers follow each other from the next one on.
 func (b *Book) ReleaseAll(ctx context.Context, a Actor, all []Releasing) error {
-	return b.releaseAll(ctx, a, all, func(u *update, t taken, r Releasing) error {
-		for _, c := range r.Release.Copies {
-			if err := u.queue(CopyRef{Entry: t.id, Copy: c.Copy}, 0); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	_, err := b.releaseAll(ctx, a, all, CopyReady)
+	return err
 }
 
 // ReleaseToSend is ReleaseAll for a process that delivers at once: in the same
@@ -237,20 +231,24 @@ func (b *Book) ReleaseAll(ctx context.Context, a Actor, all []Releasing) error {
 // the order of the entries and their copies. A crash leaves them to
 // [Book.Recover].
 func (b *Book) ReleaseToSend(ctx context.Context, a Actor, all []Releasing) ([]Claimed, error) {
+	return b.releaseAll(ctx, a, all, CopyClaimed)
+}
+
+// releaseAll releases entries and puts their copies into the outbox, ready or
+// claimed.
+func (b *Book) releaseAll(ctx context.Context, a Actor, all []Releasing, to CopyState) ([]Claimed, error) {
 	var out []Claimed
-	err := b.releaseAll(ctx, a, all, func(u *update, t taken, r Releasing) error {
-		for _, c := range sortCopies(r.Release.Copies) {
-			ref := CopyRef{Entry: t.id, Copy: c.Copy}
-			if err := u.putOutbox(ref, CopyClaimed, 1); err != nil {
+	err := b.update(ctx, a, func(u *update) error {
+		for _, r := range all {
+			t, err := u.take(r.ID, r.Last, StepRelease)
+			if err != nil {
 				return err
 			}
-			one := Claimed{
-				CopyRef: ref, Attempt: 1, Entry: t.name, Message: c.Message.SHA256, Size: c.Message.Size, MessageID: c.MessageID, Address: c.Address,
+			claimed, err := u.release(t, r.Release, to)
+			if err != nil {
+				return named(err, t.name)
 			}
-			if r.Release.Number != nil {
-				one.Number = r.Release.Number.Text
-			}
-			out = append(out, one)
+			out = append(out, claimed...)
 		}
 		return nil
 	})
@@ -260,36 +258,19 @@ func (b *Book) ReleaseToSend(ctx context.Context, a Actor, all []Releasing) ([]C
 	return out, nil
 }
 
-// releaseAll releases entries; after puts the copies of each into the outbox.
-func (b *Book) releaseAll(ctx context.Context, a Actor, all []Releasing, after func(*update, taken, Releasing) error) error {
-	return b.update(ctx, a, func(u *update) error {
-		for _, r := range all {
-			t, err := u.take(r.ID, r.Last, StepRelease)
-			if err != nil {
-				return err
-			}
-			if err := u.release(t, r.Release); err != nil {
-				return named(err, t.name)
-			}
-			if err := after(u, t, r); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (u *update) release(t taken, r Release) error {
+// release releases an entry whose copies are then ready, or claimed: those it
+// returns.
+func (u *update) release(t taken, r Release, to CopyState) ([]Claimed, error) {
 	if err := u.checkNumber(t, r.Number); err != nil {
-		return err
+		return nil, err
 	}
 	var recipients int
 	if err := u.row("SELECT count(*) FROM copy WHERE entry=$1", t.id).Scan(&recipients); err != nil {
-		return storage(err)
+		return nil, storage(err)
 	}
 	copies := sortCopies(r.Copies)
 	if len(copies) != recipients {
-		return invalid("copy", strconv.Itoa(len(copies)))
+		return nil, invalid("copy", strconv.Itoa(len(copies)))
 	}
 	e := t.event("entry.released", t.move.to)
 	if p := r.Number; p != nil {
@@ -298,18 +279,34 @@ func (u *update) release(t taken, r Release) error {
 	}
 	for i, c := range copies {
 		if c.Copy != i+1 {
-			return invalid("copy", strconv.Itoa(c.Copy))
+			return nil, invalid("copy", strconv.Itoa(c.Copy))
 		}
 		if err := u.freeze(c); err != nil {
-			return err
+			return nil, err
 		}
 		e.set("copy."+strconv.Itoa(c.Copy), frozenValue(c))
 	}
 	for _, c := range copies {
 		e.set("address."+strconv.Itoa(c.Copy), c.Address)
 	}
-	_, err := u.append(e)
-	return err
+	if _, err := u.append(e); err != nil {
+		return nil, err
+	}
+	var claimed []Claimed
+	for _, c := range copies {
+		one := Claimed{
+			CopyRef: CopyRef{Entry: t.id, Copy: c.Copy}, Entry: t.name, Number: e.get("number"),
+			Message: c.Message.SHA256, Size: c.Message.Size, MessageID: c.MessageID, Address: c.Address,
+		}
+		if to == CopyClaimed {
+			one.Attempt = 1
+			claimed = append(claimed, one)
+		}
+		if err := u.putOutbox(one.CopyRef, to, one.Attempt); err != nil {
+			return nil, err
+		}
+	}
+	return claimed, nil
 }
 
 // freeze checks a message and keeps its digest.

@@ -632,11 +632,15 @@ func readRecords(ctx context.Context, q querier, list []Entry) error {
 	for i := range list {
 		ids[i] = list[i].ID
 	}
-	return foldRecords(ctx, q, list, "WHERE e.entry IN (SELECT value FROM json_each($1)) ORDER BY e.entry, e.seq", ids)
+	err := foldRecords(ctx, q, list, "WHERE e.entry IN (SELECT value FROM json_each($1)) ORDER BY e.entry, e.seq", ids)
+	if errors.Is(err, errImage) { // all were read: it does not exist
+		return tampered("image of a correction")
+	}
+	return err
 }
 
-// errImage is a correction of an image that does not stand before it.
-var errImage = tampered("image of a correction")
+// errImage is a correction of an image that was not read before it.
+var errImage = errors.New("image of a correction")
 
 // foldRecords folds the chosen events of entries into them; wanted is the JSON
 // that chooses.
@@ -684,7 +688,7 @@ func (b *Book) Refresh(ctx context.Context, known []Entry) ([]Entry, error) {
 		}
 		err := foldRecords(ctx, q, list, `WHERE e.seq IN (
  SELECT n.seq FROM json_each($1) k CROSS JOIN event n ON n.entry=k.value->>0 AND n.seq>k.value->>1) ORDER BY e.entry, e.seq`, since)
-		if err == errImage { // it was read before: all once more
+		if errors.Is(err, errImage) { // it was read before: all once more
 			copy(list, now)
 			err = readRecords(ctx, q, list)
 		}

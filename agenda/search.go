@@ -20,7 +20,7 @@ import (
 
 const (
 	foldWaits = 256 // events that may wait beyond the watermark
-	foldTakes = 512 // events that one write folds in afterwards
+	foldTakes = 512 // events that are folded in behind a write, before the next
 )
 
 // tokens splits text as FTS5's unicode61 with remove_diacritics does.

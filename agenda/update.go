@@ -143,20 +143,25 @@ func (b *Book) serve(self *member) {
 		m.done = true
 	}
 	b.line.Unlock()
+	due := b.foldDue()
+	if due { // before anybody is told, and closes the book
+		b.folding.Add(1)
+	}
 	for _, m := range group {
 		if m != self {
 			m.turn <- false
 		}
 	}
-	if !b.foldDue() {
+	if !due {
 		b.handOn()
 		return
 	}
 	// Nobody who was written waits for the search index; who writes next does.
-	b.folding.Go(func() {
+	go func() {
+		defer b.folding.Done()
 		b.fold(context.Background())
 		b.handOn()
-	})
+	}()
 }
 
 // handOn gives the pen to who waits longest.

@@ -19,13 +19,17 @@ import (
 // many is from how many entries on a process is tuned for them.
 const many = 32
 
+// heapLimit is the memory, in octets, up to which a tuned process may put off
+// collecting: the stretching of a passphrase alone takes 64 MiB.
+const heapLimit = 192 << 20
+
 var tuned sync.Once
 
 // hurry tunes the process for a step of n entries. Most of its goroutines wait
 // for a disk, in a call that holds a processor of Go's until that is noticed:
 // with twice as many none of the machine's rests. And nearly all memory is that
-// of one letter and soon free: it is collected less often, at about 60 MiB.
-// What the environment says goes before.
+// of one letter and soon free: it is collected less often, but before it grows
+// beyond heapLimit. What the environment says goes before.
 func hurry(n int) {
 	if n < many {
 		return
@@ -36,6 +40,9 @@ func hurry(n int) {
 		}
 		if os.Getenv("GOGC") == "" {
 			debug.SetGCPercent(400)
+			if os.Getenv("GOMEMLIMIT") == "" {
+				debug.SetMemoryLimit(heapLimit)
+			}
 		}
 	})
 }

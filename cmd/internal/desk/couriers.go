@@ -295,6 +295,10 @@ func (c *courier) carry(p parcel) error {
 		out, armed, err = c.transmit(p)
 	}
 	<-c.recorded
+	if err != nil && t.ctx.Err() != nil { // Ctrl-C, not the message
+		t.keep(p)
+		return errors.Join(context.Cause(t.ctx), t.giveBack([]agenda.Claimed{p.Claimed}))
+	}
 	if err != nil {
 		// Nothing left: the frozen message is not what the book says. The
 		// others go their way; the run tells it at its end.

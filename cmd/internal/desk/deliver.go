@@ -451,16 +451,16 @@ func (s *sending) feed(t *traffic) error {
 	if len(s.release) == 0 {
 		return nil
 	}
-	next, err := s.d.numberingFor(t.ctx, s.release)
-	if err != nil {
-		s.waitAll(s.release)
-		return err
+	var ahead *frozenAhead
+	var next func() agenda.ProposedNumber
+	defer func() {
+		if ahead != nil {
+			ahead.drop()
+		}
+	}()
+	freeze := func(rest []releasable) {
+		ahead = s.d.freezeAhead(t.ctx, rest[:window(rest)], next, s.limit())
 	}
-	freeze := func(rest []releasable) *frozenAhead {
-		return s.d.freezeAhead(t.ctx, rest[:window(rest)], next, s.limit())
-	}
-	ahead := freeze(s.release)
-	defer func() { _, _ = ahead.wait() }() // what is frozen for nothing is swept
 	for rest := s.release; len(rest) > 0; {
 		if why := t.down(); why != nil && !s.wantsQueue(why) {
 			s.waitAll(rest)
@@ -470,18 +470,31 @@ func (s *sending) feed(t *traffic) error {
 			s.waitAll(rest)
 			return context.Cause(t.ctx)
 		}
+		if ahead == nil { // the first, or the numbers are others than was thought
+			var err error
+			if next, err = s.d.numberingFor(t.ctx, rest); err != nil {
+				s.waitAll(rest)
+				return err
+			}
+			freeze(rest)
+		}
 		now := ahead
+		defer now.drop()
 		n := len(now.all)
 		if n < len(rest) {
-			ahead = freeze(rest[n:])
+			freeze(rest[n:])
 		}
-		released, err := s.releaseWindow(t, now)
+		released, asFrozen, err := s.releaseWindow(t, now)
 		s.res.Released = append(s.res.Released, released...)
 		if err != nil {
 			s.waitAll(slices.DeleteFunc(slices.Clone(rest), func(r releasable) bool {
 				return slices.ContainsFunc(released, func(e agenda.Entry) bool { return e.ID == r.entry.ID })
 			}))
 			return err
+		}
+		if !asFrozen {
+			ahead.drop()
+			ahead = nil
 		}
 		rest = rest[n:]
 	}
@@ -490,13 +503,13 @@ func (s *sending) feed(t *traffic) error {
 
 // releaseWindow releases the entries of a window and brings them on their way,
 // or queues them when nobody carries any more. It returns those that were
-// released, also with an error.
-func (s *sending) releaseWindow(t *traffic, f *frozenAhead) ([]agenda.Entry, error) {
-	released, claimed, err := s.d.releaseFrozen(t.ctx, f, t.down() == nil, s.limit())
+// released, also with an error, and whether they are as they were frozen.
+func (s *sending) releaseWindow(t *traffic, f *frozenAhead) ([]agenda.Entry, bool, error) {
+	released, claimed, asFrozen, err := s.d.releaseFrozen(t.ctx, f, t.down() == nil, s.limit())
 	if claimed != nil {
-		return released, t.hand(claimed, parcelsOf(released))
+		return released, asFrozen, t.hand(claimed, parcelsOf(released))
 	}
-	return released, errors.Join(err, t.deliver(released))
+	return released, asFrozen, errors.Join(err, t.deliver(released))
 }
 
 // maxWindow bounds how many entries are numbered in one transaction, ahead of
@@ -505,10 +518,13 @@ func (s *sending) releaseWindow(t *traffic, f *frozenAhead) ([]agenda.Entry, err
 const maxWindow = 16
 
 // window is how many of the next entries can be released together: those of
-// one sender.
+// one sender, with as many copies as are claimed at once.
 func window(rest []releasable) int {
-	n := 1
+	n, copies := 1, len(rest[0].entry.Copies)
 	for n < len(rest) && n < maxWindow && rest[n].sender.Handle == rest[0].sender.Handle {
+		if copies += len(rest[n].entry.Copies); copies > maxClaim {
+			break
+		}
 		n++
 	}
 	return n

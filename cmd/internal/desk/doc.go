@@ -10,7 +10,7 @@
 //	encrypt   an object in the vault without a row: swept later; one checkpoint more
 //	sign      nothing; with --wet an object of the scan
 //	send      before the release is committed: objects of frozen messages, no number used;
-//	          after it: number, digest, Message-ID and `ready` exist together;
+//	          after it: number, digest, Message-ID and `ready` (or `claimed`) exist together;
 //	          while claimed: deferred at the next start; while armed: doubt, never resent by itself
 //	archive   a tail of the box without event: moved aside by the next run, then appended again
 //	report    before the commit nothing; after it the report can be written again from its object

@@ -144,7 +144,7 @@ func (d *Desk) releaseAll(ctx context.Context, all []releasable, limit int64) ([
 		err := d.releaseOnce(ctx, all, limit)
 		switch {
 		case err == nil:
-			return d.briefly(ctx, idsOf(all))
+			return d.briefly(context.WithoutCancel(ctx), idsOf(all)) // they are released
 		case coded(err) == "agenda.number_taken" && try < maxProposals:
 		case len(all) == 1 || ctx.Err() != nil:
 			return nil, err
@@ -175,30 +175,61 @@ func (d *Desk) releaseOnce(ctx context.Context, all []releasable, limit int64) e
 	return d.Book.ReleaseAll(ctx, d.actor(all[0].sender.Handle), batch)
 }
 
+// freshFor is how long ahead a message may be frozen: its date is that of the
+// freezing.
+const freshFor = 5 * time.Minute
+
+// stale tells whether messages that were frozen ahead are not what would be
+// frozen now: another day, or an addressee who moved or was struck off.
+func (d *Desk) stale(ctx context.Context, f *frozenAhead) (bool, error) {
+	now := d.Now()
+	if now.Sub(f.at) > freshFor || now.In(agenda.WIB).Format(time.DateOnly) != f.at.In(agenda.WIB).Format(time.DateOnly) {
+		return true, nil
+	}
+	stale := false
+	err := d.Book.Within(ctx, func(ctx context.Context) error {
+		for i, r := range f.batch {
+			for k, c := range f.all[i].entry.Copies {
+				corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+				if err != nil {
+					return err
+				}
+				stale = stale || corr.Address != r.Release.Copies[k].Address || corr.Ended
+			}
+		}
+		return nil
+	})
+	return stale, err
+}
+
 // releaseFrozen is releaseAll for entries whose messages were frozen ahead. To
 // send them, it claims their copies in the same transaction. When the freezing
-// failed, or the numbers went elsewhere meanwhile, it begins anew, and the
-// copies are still to be claimed.
-func (d *Desk) releaseFrozen(ctx context.Context, f *frozenAhead, send bool, limit int64) ([]agenda.Entry, []agenda.Claimed, error) {
+// failed, what was frozen is stale, or the numbers went elsewhere meanwhile, it
+// begins anew: then nothing is as frozen, and the copies are still to be
+// claimed.
+func (d *Desk) releaseFrozen(ctx context.Context, f *frozenAhead, send bool, limit int64) (entries []agenda.Entry, claimed []agenda.Claimed, asFrozen bool, err error) {
 	batch, err := f.wait()
-	var claimed []agenda.Claimed
+	stale := false
+	if err == nil {
+		stale, err = d.stale(ctx, f)
+	}
 	who := d.actor(f.all[0].sender.Handle)
 	switch {
-	case err != nil:
+	case err != nil || stale:
 	case send:
 		claimed, err = d.Book.ReleaseToSend(ctx, who, batch)
 	default:
 		err = d.Book.ReleaseAll(ctx, who, batch)
 	}
-	if err != nil {
-		entries, err := d.releaseAll(ctx, f.all, limit)
-		return entries, nil, err
+	if err != nil || stale {
+		entries, err = d.releaseAll(ctx, f.all, limit)
+		return entries, nil, false, err
 	}
-	entries := make([]agenda.Entry, len(f.all))
+	entries = make([]agenda.Entry, len(f.all))
 	for i := range f.all {
 		entries[i] = released(f.all[i].entry, batch[i].Release)
 	}
-	return entries, claimed, nil
+	return entries, claimed, true, nil
 }
 
 // released is the entry as its release left it, as far as a delivery asks.
@@ -216,6 +247,8 @@ func released(e agenda.Entry, r agenda.Release) agenda.Entry {
 // frozenAhead are entries whose messages are being frozen.
 type frozenAhead struct {
 	all   []releasable
+	at    time.Time
+	stop  context.CancelFunc
 	done  chan struct{}
 	batch []agenda.Releasing
 	err   error
@@ -225,7 +258,8 @@ type frozenAhead struct {
 // else takes them, while those before are on their way. Like every frozen
 // message these are nothing until they are released.
 func (d *Desk) freezeAhead(ctx context.Context, all []releasable, next func() agenda.ProposedNumber, limit int64) *frozenAhead {
-	f := &frozenAhead{all: all, done: make(chan struct{})}
+	f := &frozenAhead{all: all, at: d.Now(), done: make(chan struct{})}
+	ctx, f.stop = context.WithCancel(ctx)
 	numbers := numbersOf(all, next)
 	go func() {
 		defer close(f.done)
@@ -237,6 +271,12 @@ func (d *Desk) freezeAhead(ctx context.Context, all []releasable, next func() ag
 func (f *frozenAhead) wait() ([]agenda.Releasing, error) {
 	<-f.done
 	return f.batch, f.err
+}
+
+// drop gives up what is not needed. Its messages are swept some day.
+func (f *frozenAhead) drop() {
+	f.stop()
+	<-f.done
 }
 
 func idsOf(all []releasable) []int64 {
