@@ -479,7 +479,6 @@ func (s *sending) feed(t *traffic) error {
 			freeze(rest)
 		}
 		now := ahead
-		defer now.drop()
 		n := len(now.all)
 		if n < len(rest) {
 			freeze(rest[n:])

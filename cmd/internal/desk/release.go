@@ -270,6 +270,7 @@ func (d *Desk) freezeAhead(ctx context.Context, all []releasable, next func() ag
 
 func (f *frozenAhead) wait() ([]agenda.Releasing, error) {
 	<-f.done
+	f.stop()
 	return f.batch, f.err
 }
 
