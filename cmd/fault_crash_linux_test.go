@@ -26,10 +26,11 @@ import (
 // site is a rig whose program runs as a process of its own, so that it can be killed and its system calls can fail.
 type site struct {
 	*rig
-	gateway *loopback.Server
-	stored  string // the desk as it stands before a run
-	at      int64  // the clock then
-	clean   int    // what the gateway took before the desk was put back
+	gateway  *loopback.Server
+	stored   string // the desk as it stands before a run
+	at       int64  // the clock then
+	clean    int    // what the gateway took before the desk was put back
+	unsynced bool   // the run at hand had a sync that failed
 }
 
 // newSite makes an office with a gateway on a port of its own; letters come later.
@@ -115,6 +116,7 @@ func (s *site) agree(stdout, stderr string, exit int) {
 		var err error
 		told, err = oracle.Hear(stdout, stderr, exit)
 		s.check(err)
+		told.Unsynced = s.unsynced
 	}
 	s.judge(told)
 }
@@ -362,10 +364,12 @@ func TestDiskFaults(t *testing.T) {
 					t.Errorf("a panic: %s", talk)
 				}
 			}
+			s.unsynced = strings.HasPrefix(c.calls, "fsync")
 			s.agree(out, talk, exit)
-			if strings.HasPrefix(c.calls, "fsync") {
+			if s.unsynced {
 				noRetry(t, log)
 			}
+			s.unsynced = false
 			s.once(args...)
 			if t.Failed() {
 				t.Fatalf("after %s at %s number %d: status %d\n%s%s", c.fault, c.calls, n, exit, out, talk)

@@ -33,14 +33,17 @@ func TestOracle(t *testing.T) {
 		bend func(*oracle.Witness)
 		want string
 	}{
-		"nothing":     {func(*oracle.Witness) {}, ""},
-		"not_there":   {func(w *oracle.Witness) { w.Taken = w.Taken[1:] }, "O5"},
-		"twice":       {func(w *oracle.Witness) { w.Taken = append(w.Taken, w.Taken[0]) }, "O4"},
-		"a_stranger":  {func(w *oracle.Witness) { w.Taken = append(w.Taken, loopback.Accepted{EnvelopeID: "asing"}) }, "O3"},
-		"cut_short":   {func(w *oracle.Witness) { w.Taken[0].Data = w.Taken[0].Data[1:] }, "O3"},
-		"bent":        {func(w *oracle.Witness) { w.Taken[0].Data[9] ^= 1 }, "O3"},
-		"told_doubt":  {func(w *oracle.Witness) { w.Told.Fates[0].State = agenda.CopyDoubt }, "O7 O8"},
-		"failed_sync": {func(w *oracle.Witness) { w.Told.Fates[0].State, w.Told.Failed = agenda.CopyDoubt, true }, "O8"},
+		"nothing":    {func(*oracle.Witness) {}, ""},
+		"not_there":  {func(w *oracle.Witness) { w.Taken = w.Taken[1:] }, "O5"},
+		"twice":      {func(w *oracle.Witness) { w.Taken = append(w.Taken, w.Taken[0]) }, "O4"},
+		"a_stranger": {func(w *oracle.Witness) { w.Taken = append(w.Taken, loopback.Accepted{EnvelopeID: "asing"}) }, "O3"},
+		"cut_short":  {func(w *oracle.Witness) { w.Taken[0].Data = w.Taken[0].Data[1:] }, "O3"},
+		"bent":       {func(w *oracle.Witness) { w.Taken[0].Data[9] ^= 1 }, "O3"},
+		"told_doubt": {func(w *oracle.Witness) { w.Told.Fates[0].State = agenda.CopyDoubt }, "O7 O8"},
+		"failed":     {func(w *oracle.Witness) { w.Told.Fates[0].State, w.Told.Failed = agenda.CopyDoubt, true }, "O7 O8"},
+		"failed_sync": {func(w *oracle.Witness) {
+			w.Told.Fates[0].State, w.Told.Failed, w.Told.Unsynced = agenda.CopyDoubt, true, true
+		}, "O8"},
 		"told_wrong":  {func(w *oracle.Witness) { w.Told.Fates[0].Copy = 2 }, "O7"},
 		"exit":        {func(w *oracle.Witness) { w.Told.Exit = exitDeferred }, "O8"},
 		"summary":     {func(w *oracle.Witness) { w.Told.Summary[0] = 1 }, "O8"},

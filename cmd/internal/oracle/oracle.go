@@ -44,9 +44,12 @@ type Told struct {
 	Skipped []Fate
 	Refused bool // the gateway cannot be used until somebody acts: wrong certificate, wrong password
 	Failed  bool // the run broke off with an error of its own
-	Summary [4]int
-	Summed  bool // Summary was printed: accepted, rejected, doubt, to be sent
-	Resolve []string
+	// Unsynced tells that a sync of the book was made to fail in this run:
+	// nobody can know then whether the last fate reached the disk.
+	Unsynced bool
+	Summary  [4]int
+	Summed   bool // Summary was printed: accepted, rejected, doubt, to be sent
+	Resolve  []string
 }
 
 // Fate is one copy as it was told.
@@ -211,8 +214,8 @@ func (t *Told) judge(states map[Fate]agenda.CopyState, say func(rule, format str
 			switch {
 			case t.Failed && s == agenda.CopyArmed:
 				s = agenda.CopyDoubt // so the next start will find it
-			case t.Failed && f.State == agenda.CopyDoubt && (s == agenda.CopyAccepted || s == agenda.CopyRejected):
-				s = agenda.CopyDoubt // the fate reached the disk although its sync failed, which nobody could know
+			case t.Failed && t.Unsynced && f.State == agenda.CopyDoubt && (s == agenda.CopyAccepted || s == agenda.CopyRejected):
+				s = agenda.CopyDoubt // the fate reached the disk although its sync failed
 			}
 			if s != f.State {
 				say("O7", "%s copy %d was told as %s and is %s", f.Entry, f.Copy, f.State, s)
