@@ -301,14 +301,15 @@ func TestPicturesRefused(t *testing.T) {
 	ring := tiff(1, stored, picture(8, 8))
 	binary.LittleEndian.PutUint32(ring[len(ring)-4:], binary.LittleEndian.Uint32(ring[4:]))
 	for name, data := range map[string][]byte{
-		"nothing":      {},
-		"text":         []byte("halo"),
-		"png cut":      []byte("\x89PNG\r\n\x1a\n"),
-		"huge pnm":     []byte("P5 9999999 9999999 255\n"),
-		"short pnm":    []byte("P5 100 100 255\nxx"),
-		"fax tiff":     tiff(4, stored, picture(8, 8)),
-		"short tiff":   tiff(1, stored, picture(8, 8))[:40],
-		"ring of tiff": ring,
+		"nothing":       {},
+		"text":          []byte("halo"),
+		"png cut":       []byte("\x89PNG\r\n\x1a\n"),
+		"huge pnm":      []byte("P5 9999999 9999999 255\n"),
+		"short pnm":     []byte("P5 100 100 255\nxx"),
+		"fax tiff":      tiff(4, stored, picture(8, 8)),
+		"short tiff":    tiff(1, stored, picture(8, 8))[:40],
+		"ring of tiff":  ring,
+		"tiff, no page": tiff(1, stored),
 	} {
 		var coded *extract.Error
 		if _, err := extract.Pictures(io.Discard, others(), [][]byte{data}); !errors.As(err, &coded) || coded.Code() != extract.CodePicture {
@@ -325,6 +326,7 @@ func FuzzPictures(f *testing.F) {
 	f.Add(tiff(32773, packBits, picture(8, 6)))
 	f.Add(tiff(5, stored, picture(8, 6)))
 	f.Add(pnm(picture(4, 4)))
+	f.Add(tiff(1, stored))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<16 {
 			return

@@ -143,6 +143,9 @@ func readTIFF(data []byte) ([]scan, error) {
 		out = append(out, page)
 		at = next
 	}
+	if len(out) == 0 {
+		return nil, errTIFF
+	}
 	return out, nil
 }
 
