@@ -1,7 +1,7 @@
 # Every check that CI runs is a target here. `make help` lists them.
 
 GO       ?= go
-FUZZTIME ?= 30s
+FUZZTIME ?= 20000x
 BENCH    ?= .
 PREFIX   ?= $(HOME)/.local
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -47,11 +47,13 @@ check: ## format, vet, staticcheck, tidy modules, direction of imports, generate
 	$(GO) test -run 'TestImports|TestCalls|TestErrorMessages|TestMessageCalls|TestErrorDefaults' ./cmd
 	@if git rev-parse --git-dir >/dev/null 2>&1; then $(MAKE) --no-print-directory docs && git diff --exit-code -- testdata/help; fi
 
-fuzz: ## every fuzz target for FUZZTIME
+# By runs, not by time: when a time ends, go 1.26 can take the end for a failure of its own (go.dev/issue/75804).
+# A little minimizing only, or it takes most of the runs.
+fuzz: ## every fuzz target, FUZZTIME runs each
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 	  done; \
 	done
 
