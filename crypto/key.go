@@ -2,6 +2,7 @@ package crypto
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -96,25 +97,41 @@ func (k *Key) secrets() []*packet.PrivateKey {
 	return present
 }
 
-// Locked reports whether a passphrase is needed before the key can be used.
+// Locked reports whether a passphrase is needed before every secret of the key
+// can be used.
 func (k *Key) Locked() bool {
-	for _, s := range k.secrets() {
-		if s.Encrypted {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(k.secrets(), func(s *packet.PrivateKey) bool { return s.Encrypted })
 }
 
-// Unlock opens the secret keys. It returns crypto.passphrase when the
-// passphrase is wrong; the key then stays locked. The slice is not kept.
+// Protected reports whether nothing of the key can be used without a
+// passphrase, as in every file that is kept.
+func (k *Key) Protected() bool {
+	return !slices.ContainsFunc(k.secrets(), func(s *packet.PrivateKey) bool { return !s.Encrypted })
+}
+
+// UnlockToSign opens only the secret that signs at now. Each secret costs a
+// stretching of its own, and what nobody needs stays locked. It returns
+// crypto.passphrase like [Key.Unlock], else what CanSign would.
+func (k *Key) UnlockToSign(passphrase []byte, now time.Time) (err error) {
+	defer guard("unlock", &err)
+	key, err := k.signingKey(now)
+	if err != nil {
+		return err
+	}
+	return k.open([]*packet.PrivateKey{key.PrivateKey}, passphrase)
+}
+
+// Unlock opens the secret keys that are still locked, so that the key can sign
+// and read. It returns crypto.passphrase when the passphrase is wrong; the key
+// then stays locked. The slice is not kept.
 func (k *Key) Unlock(passphrase []byte) (err error) {
 	defer guard("unlock", &err)
-	if !k.Locked() {
-		return nil
-	}
+	return k.open(k.secrets(), passphrase)
+}
+
+func (k *Key) open(secrets []*packet.PrivateKey, passphrase []byte) error {
 	// The cause says only which check failed; it holds no key material.
-	if cause := packet.DecryptPrivateKeys(k.secrets(), passphrase); cause != nil {
+	if cause := packet.DecryptPrivateKeys(secrets, passphrase); cause != nil {
 		return fault(ErrPassphrase, "unlock", "", nil).of(k.certificate.fingerprint)
 	}
 	return nil
@@ -139,6 +156,15 @@ func (k *Key) Wipe() {
 func (k *Key) CanSign(now time.Time) error {
 	_, err := k.signingKey(now)
 	return err
+}
+
+// unlockedSigningKey is signingKey for a key that signs now.
+func (k *Key) unlockedSigningKey(now time.Time) (openpgp.Key, error) {
+	key, err := k.signingKey(now)
+	if err == nil && key.PrivateKey.Encrypted {
+		err = fault(ErrPassphrase, "signing key", "the key is locked", nil).of(k.certificate.fingerprint)
+	}
+	return key, err
 }
 
 // signingKey selects the key that would sign at now.

@@ -3,7 +3,9 @@ package crypto
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 	"github.com/ProtonMail/go-crypto/openpgp/x25519"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestKeyUnlock(t *testing.T) {
@@ -41,6 +44,73 @@ func TestKeyUnlock(t *testing.T) {
 				t.Errorf("unlocked before: %v", err)
 			}
 		})
+	}
+}
+
+// To sign is to open one secret: what deciphers stays locked until it is asked
+// for.
+func TestUnlockToSign(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []KeyKind{KindV4, KindRSA3072} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			k, err := ParseKey(lockedKey(t, kind, "satu"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			locked := func() []bool {
+				var out []bool
+				for _, s := range k.secrets() {
+					out = append(out, s.Encrypted)
+				}
+				return out
+			}
+			text := func() error {
+				_, _, err := SignText(k, strings.NewReader("isi\n"), monday)
+				return err
+			}
+			read := func() error {
+				_, err := Open(t.Context(), io.Discard, strings.NewReader(""), OpenParams{Key: k})
+				return err
+			}
+			if err := k.UnlockToSign([]byte("salah"), monday); !errors.Is(err, ErrPassphrase) {
+				t.Errorf("wrong passphrase: %v", err)
+			}
+			if err := text(); !errors.Is(err, ErrPassphrase) || !k.Protected() {
+				t.Errorf("a locked key signs: %v", err)
+			}
+			if err := k.UnlockToSign(passphrase, monday); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]bool{false, true}, locked()); diff != "" || !k.Locked() || k.Protected() {
+				t.Error(diff)
+			}
+			if err := text(); err != nil {
+				t.Error(err)
+			}
+			if err := read(); !errors.Is(err, ErrPassphrase) {
+				t.Errorf("a key unlocked to sign reads: %v", err)
+			}
+			if err := k.Unlock([]byte("salah")); !errors.Is(err, ErrPassphrase) {
+				t.Errorf("wrong passphrase: %v", err)
+			}
+			if err := k.Unlock(passphrase); err != nil || k.Locked() {
+				t.Errorf("the rest: %v", err)
+			}
+			if err := read(); !errors.Is(err, ErrEnvelope) {
+				t.Errorf("an unlocked key: %v", err)
+			}
+			if err := text(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	k, err := ParseKey(lockedKey(t, KindV4, "satu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.UnlockToSign(passphrase, monday.AddDate(5, 0, 0)); !errors.Is(err, ErrExpired) || !k.Protected() {
+		t.Errorf("an expired key: %v", err)
 	}
 }
 

@@ -171,10 +171,7 @@ func (p SealParams) innerSignature(s *Sealed) (*pendingSignature, error) {
 	if p.Signer == nil {
 		return nil, nil
 	}
-	if p.Signer.Locked() {
-		return nil, fault(ErrPassphrase, "inner signature", "the key is locked", nil).of(p.Signer.certificate.fingerprint)
-	}
-	key, err := p.Signer.signingKey(s.now)
+	key, err := p.Signer.unlockedSigningKey(s.now)
 	if err != nil {
 		return nil, err
 	}

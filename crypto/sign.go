@@ -46,11 +46,8 @@ type TextSigner struct {
 // NewTextSigner begins a signature; it refuses a key that cannot sign.
 func NewTextSigner(k *Key, now time.Time) (_ *TextSigner, err error) {
 	defer guard("signature", &err)
-	if k.Locked() {
-		return nil, fault(ErrPassphrase, "signature", "the key is locked", nil).of(k.certificate.fingerprint)
-	}
 	now = now.UTC().Truncate(time.Second)
-	key, err := k.signingKey(now)
+	key, err := k.unlockedSigningKey(now)
 	if err != nil {
 		return nil, err
 	}

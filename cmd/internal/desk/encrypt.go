@@ -150,9 +150,6 @@ func (d *Desk) encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) 
 	if err != nil {
 		return res, err
 	}
-	if err := key.CanSign(d.Now()); err != nil {
-		return res, err
-	}
 
 	content := signedtext.Content{Class: e.Letter.Class, Urgency: e.Letter.Urgency}
 	if _, err := io.ReadFull(d.opts.Rand, content.Salt[:]); err != nil {

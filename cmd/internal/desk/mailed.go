@@ -106,9 +106,6 @@ func (d *Desk) MailReports(ctx context.Context, p MailParams) (MailPlan, error) 
 		if key, err = d.unlock(ctx, sender, role, ForMessage, p.Secrets); err != nil {
 			return plan, err
 		}
-		if err := key.CanSign(d.Now()); err != nil {
-			return plan, err
-		}
 	}
 	for try := 1; ; try++ {
 		err := d.mailOnce(ctx, plan.New, sender, key, p.Reason)

@@ -178,7 +178,7 @@ func importKey(path string, head bool) (secret []byte, cert *crypto.Certificate,
 	if err != nil {
 		return nil, nil, err
 	}
-	if !k.Locked() {
+	if !k.Protected() {
 		return nil, nil, &Error{code: CodePassphrase, Field: path, Detail: "unlocked"}
 	}
 	return data, k.Certificate(), nil

@@ -113,12 +113,9 @@ func (d *Desk) unlockSender(ctx context.Context, r *releasable, s Secrets) error
 	if r.sender.Fingerprint == "" && role == agenda.RoleOperator {
 		return nil
 	}
-	key, err := d.unlock(ctx, r.sender, role, ForMessage, s)
-	if err != nil {
-		return err
-	}
-	r.key = key
-	return key.CanSign(d.Now())
+	var err error
+	r.key, err = d.unlock(ctx, r.sender, role, ForMessage, s)
+	return err
 }
 
 // maxProposals bounds how often a number is proposed again. The sender's lock

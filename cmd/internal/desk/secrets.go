@@ -80,19 +80,41 @@ func (d *Desk) keyOf(o agenda.Officer) (*crypto.Key, error) {
 	return k, nil
 }
 
-// unlock returns the officer's key, unlocked once per process.
+// signs tells whether a signature is wanted, for which a part of the key is
+// enough.
+func (p Purpose) signs() bool {
+	switch p {
+	case ForParaf, ForSignature, ForReturn, ForMessage:
+		return true
+	}
+	return false
+}
+
+// unlock returns the officer's key, unlocked for the purpose, once per process.
+// For a signature it sees first that the key can sign today.
 func (d *Desk) unlock(ctx context.Context, o agenda.Officer, role agenda.Role, why Purpose, s Secrets) (*crypto.Key, error) {
 	d.asking.Lock()
 	defer d.asking.Unlock()
-	if k := d.unlocked[crypto.Fingerprint(o.Fingerprint)]; k != nil {
-		return k, nil
+	k := d.unlocked[crypto.Fingerprint(o.Fingerprint)]
+	known := k != nil
+	if !known {
+		var err error
+		if k, err = d.keyOf(o); err != nil {
+			return nil, err
+		}
 	}
-	k, err := d.keyOf(o)
-	if err != nil {
-		return nil, err
+	open := k.Unlock
+	if why.signs() {
+		now := d.Now()
+		if err := k.CanSign(now); err != nil || known {
+			return k, err
+		}
+		open = func(pass []byte) error { return k.UnlockToSign(pass, now) }
 	}
-	if err := unlockKey(ctx, k, KeyUse{Officer: o, Title: title(o, role), Purpose: why}, s); err != nil {
-		return nil, err
+	if k.Locked() {
+		if err := askFor(ctx, open, KeyUse{Officer: o, Title: title(o, role), Purpose: why}, s); err != nil {
+			return nil, err
+		}
 	}
 	d.unlocked[k.Certificate().Fingerprint()] = k
 	return k, nil
@@ -108,17 +130,22 @@ func (d *Desk) mayUse(o agenda.Officer) error {
 	return k.CanSign(d.Now())
 }
 
-// unlockKey asks until the passphrase fits or the tries are used up.
+// unlockKey opens a key whole.
 func unlockKey(ctx context.Context, k *crypto.Key, use KeyUse, s Secrets) error {
 	if !k.Locked() {
 		return nil
 	}
+	return askFor(ctx, k.Unlock, use, s)
+}
+
+// askFor asks until the passphrase fits or the tries are used up.
+func askFor(ctx context.Context, open func(passphrase []byte) error, use KeyUse, s Secrets) error {
 	for try := 1; ; try++ {
 		pass, err := s.Passphrase(ctx, use)
 		if err != nil {
 			return err
 		}
-		err = k.Unlock(pass)
+		err = open(pass)
 		clear(pass)
 		if err == nil {
 			return nil
