@@ -196,7 +196,7 @@ func (b *Book) write(group []*member) {
 			continue
 		}
 		var u *update
-		if u, m.err = b.enter(m, len(group) > 1); m.err == nil {
+		if u, m.err = b.enter(m, len(group) > 1, done > 0); m.err == nil {
 			if done == 0 {
 				before = u.before
 			}
@@ -257,10 +257,11 @@ func (b *Book) writable(group []*member) error {
 	return nil
 }
 
-// enter runs one member. Its edge, stamp and people become the book's at once,
-// since the next member builds on them; only a failed COMMIT would make them
-// wrong, and then the book writes no more.
-func (b *Book) enter(m *member, shared bool) (*update, error) {
+// enter runs one member, alone in its transaction or not, behind another or
+// not. Its edge, stamp and people become the book's at once, since the next
+// member builds on them; only a failed COMMIT would make them wrong, and then
+// the book writes no more.
+func (b *Book) enter(m *member, shared, behind bool) (*update, error) {
 	u := &update{b: b, ctx: context.WithoutCancel(m.ctx), actor: m.actor}
 	if shared {
 		if err := u.run("SAVEPOINT member"); err != nil {
@@ -268,7 +269,7 @@ func (b *Book) enter(m *member, shared bool) (*update, error) {
 			return nil, err
 		}
 	}
-	err := u.begin(m.rebuild)
+	err := u.begin(m.rebuild, behind)
 	if err == nil {
 		err = m.fn(u)
 	}
@@ -319,53 +320,33 @@ func checkHandle(key, handle string) error {
 	return nil
 }
 
-// begin reads the edge of the tree and the last stamp, and takes this
-// transaction's stamp. The index must be of our version, since a newer program
-// may have made it anew while this one ran; a rebuild needs neither that nor
-// the clock.
-func (u *update) begin(rebuild bool) error {
+// begin takes this transaction's stamp at the edge of the tree. The index must
+// be of our version, since a newer program may have made it anew while this one
+// ran; a rebuild needs neither that nor the clock. Behind another member of the
+// same transaction all of it is known: nobody else writes meanwhile.
+func (u *update) begin(rebuild, behind bool) error {
 	now := u.b.options.Now().UTC().Truncate(time.Millisecond)
-	if u.b.edge.size == 0 {
-		var fresh bool
-		if err := u.row("SELECT count(*) = 0 FROM sqlite_schema").Scan(&fresh); err != nil {
-			return storage(err)
-		}
-		if fresh { // Create: nothing to begin from
-			u.stamp = now
-			return nil
-		}
-	}
-	var top sql.NullInt64
-	if err := u.row("SELECT max(seq) FROM event").Scan(&top); err != nil {
-		return storage(err)
-	}
-	size := top.Int64 + 1
-	if !top.Valid {
-		return tampered("book without event 0")
-	}
-	u.before, u.edge, u.people = size, u.b.edge.clone(), u.b.people
-	last := u.b.last
-	if u.edge.size != size {
-		u.people = nil
-		var err error
-		if u.edge, err = readEdge(u.ctx, u.b.conn, size); err != nil {
-			return err
-		}
-		if last, err = readLast(u.ctx, u.b.conn); err != nil {
+	if !behind {
+		if empty, err := u.catchUp(); err != nil || empty {
+			u.stamp = now // of Create: there is nothing to begin from
 			return err
 		}
 	}
+	u.before, u.edge, u.people = u.b.edge.size, u.b.edge.clone(), u.b.people
 	if u.people == nil {
 		u.people = map[string]int64{}
 	}
+	last := u.b.last
 	if rebuild {
 		u.stamp = last
 		return nil
 	}
-	if version, err := u.indexVersion(); err != nil {
-		return err
-	} else if version != schemaVersion {
-		return &Error{code: "agenda.schema", Value: strconv.FormatInt(version, 10)}
+	if !behind {
+		if version, err := u.indexVersion(); err != nil {
+			return err
+		} else if version != schemaVersion {
+			return &Error{code: "agenda.schema", Value: strconv.FormatInt(version, 10)}
+		}
 	}
 	u.stamp = now
 	if last.After(now) {
@@ -382,6 +363,38 @@ func (u *update) begin(rebuild bool) error {
 		return err
 	}
 	return nil
+}
+
+// catchUp brings the book's edge and last stamp to what is on disk: other
+// processes write too. It tells whether the file holds no book yet.
+func (u *update) catchUp() (empty bool, err error) {
+	b := u.b
+	if b.edge.size == 0 {
+		if err := u.row("SELECT count(*) = 0 FROM sqlite_schema").Scan(&empty); err != nil || empty {
+			return empty, storage(err)
+		}
+	}
+	var top sql.NullInt64
+	if err := u.row("SELECT max(seq) FROM event").Scan(&top); err != nil {
+		return false, storage(err)
+	}
+	if !top.Valid {
+		return false, tampered("book without event 0")
+	}
+	size := top.Int64 + 1
+	if b.edge.size == size {
+		return false, nil
+	}
+	edge, err := readEdge(u.ctx, b.conn, size)
+	if err != nil {
+		return false, err
+	}
+	last, err := readLast(u.ctx, b.conn)
+	if err != nil {
+		return false, err
+	}
+	b.edge, b.last, b.people = edge, last, nil
+	return false, nil
 }
 
 // indexVersion reads the version of the index as this transaction sees it.
