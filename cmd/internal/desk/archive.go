@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/vault"
@@ -59,15 +60,12 @@ func (d *Desk) ArchiveAll(ctx context.Context, names []agenda.Name, place string
 		open[box] = append(open[box], i)
 	}
 	for _, box := range boxes {
-		for places := range slices.Chunk(open[box], maxFiling) {
-			all := make([]agenda.Entry, len(places))
-			for k, i := range places {
-				all[k] = entries[i]
-			}
-			err := d.file(ctx, box, place, all)
-			for _, i := range places {
-				errs[i] = err
-			}
+		all := make([]agenda.Entry, len(open[box]))
+		for k, i := range open[box] {
+			all[k] = entries[i]
+		}
+		for k, err := range d.file(ctx, box, place, all, maxFiling) {
+			errs[open[box][k]] = err
 		}
 	}
 	d.reread(ctx, entries, errs)
@@ -100,27 +98,74 @@ func filed(e agenda.Entry) []agenda.Copy {
 	return copies
 }
 
-// file appends the messages of entries to their box and records them.
-func (d *Desk) file(ctx context.Context, box, place string, entries []agenda.Entry) error {
+// file appends the messages of entries to their box and records them, at most
+// so many together: while some are recorded the next are appended. It returns
+// the error of each entry. After a fault of the recording nothing more is filed:
+// what was appended is a tail.
+func (d *Desk) file(ctx context.Context, box, place string, entries []agenda.Entry, most int) []error {
+	errs := make([]error, len(entries))
+	fail := func(errs []error, err error) {
+		for i := range errs {
+			errs[i] = err
+		}
+	}
 	who, err := d.ActingOr(ctx, clerks(entries[0].Name.Book)...)
 	if err != nil {
-		return err
+		fail(errs, err)
+		return errs
 	}
 	f, release, err := d.openBox(box, "")
 	if err != nil {
-		return err
+		fail(errs, err)
+		return errs
 	}
-	var records []agenda.Archiving
-	entries, err = d.unfiled(ctx, entries)
-	if err == nil && len(entries) > 0 {
-		records, err = d.fillBox(ctx, f, box, place, entries)
+	var recording sync.WaitGroup
+	var fault error
+	sound := false // behind the recorded messages lie only those that are being recorded
+	for from := 0; from < len(entries); from += most {
+		to := min(from+most, len(entries))
+		records, err := d.fillPart(ctx, f, box, place, entries[from:to], sound)
+		if recording.Wait(); fault != nil {
+			break
+		}
+		if sound = err == nil; !sound {
+			fail(errs[from:to], err)
+			continue
+		}
+		if len(records) == 0 {
+			continue // others filed them
+		}
+		recording.Go(func() {
+			// The box is on disk before the event names its octets; a crash
+			// between leaves a tail that the next run moves aside.
+			if fault = d.Book.ArchiveAll(ctx, who, records); fault != nil {
+				fail(errs[from:], fault)
+			}
+		})
 	}
-	if err == nil && len(records) > 0 {
-		// The box is on disk before the event names its octets; a crash
-		// between leaves a tail that the next run moves aside.
-		err = d.Book.ArchiveAll(ctx, who, records)
+	recording.Wait()
+	if err := release(); err != nil {
+		for i := range errs {
+			errs[i] = errors.Join(errs[i], err)
+		}
 	}
-	return errors.Join(err, release())
+	return errs
+}
+
+// fillPart puts the messages of the entries that nobody else filed behind the
+// others of the box, and first sees that no tail lies there unless that is
+// known.
+func (d *Desk) fillPart(ctx context.Context, f *os.File, box, place string, entries []agenda.Entry, sound bool) ([]agenda.Archiving, error) {
+	if !sound {
+		if err := d.asideTail(ctx, f, box); err != nil {
+			return nil, err
+		}
+	}
+	entries, err := d.unfiled(ctx, entries)
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	return d.fillBox(ctx, f, box, place, entries)
 }
 
 // unfiled leaves out what another process filed before this one had the lock
@@ -205,9 +250,6 @@ func (d *Desk) asideTail(ctx context.Context, f *os.File, box string) error {
 }
 
 func (d *Desk) fillBox(ctx context.Context, f *os.File, box, place string, entries []agenda.Entry) ([]agenda.Archiving, error) {
-	if err := d.asideTail(ctx, f, box); err != nil {
-		return nil, err
-	}
 	var messages []mail.MboxMessage
 	defer func() {
 		for _, m := range messages {

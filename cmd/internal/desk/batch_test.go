@@ -20,6 +20,7 @@ import (
 	smtp "github.com/emersion/go-smtp"
 
 	"sandi/agenda"
+	"sandi/cmd/internal/config"
 	"sandi/cmd/internal/oracle"
 	"sandi/mail"
 	"sandi/mail/loopback"
@@ -418,6 +419,79 @@ func TestSignAndArchiveTogether(t *testing.T) {
 		t.Fatalf("archive: %+v %v", r, err)
 	}
 	f.audited()
+}
+
+// Entries are appended while those before are recorded. Whichever recording
+// fails, here by a clock that goes back for a moment: what is told as filed is
+// filed, nothing lies twice in the box, and the next run files the rest.
+func TestFilingBehindAFault(t *testing.T) {
+	t.Parallel()
+	const n, most = 7, 2
+	outcomes := map[string]int{}
+	for bad := 1; ; bad++ {
+		var calls, wrong atomic.Int64
+		at := clock{t: monday}
+		server, err := loopback.Start(loopback.Options{TLS: mail.TLSNone})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := officeAt(t, func() time.Time {
+			now := at.now()
+			if c := calls.Add(1); c == wrong.Load() {
+				return now.Add(-time.Hour)
+			}
+			return now
+		}, config.Gateway{Address: server.Addr(), TLS: "none"})
+		ctx := t.Context()
+		names := f.attached(n, "jateng")
+		f.send(names...)
+		server.Close()
+		entries := make([]agenda.Entry, n)
+		for i := range names {
+			entries[i] = f.entry(names[i])
+		}
+		box := boxName(entries[0])
+
+		last := calls.Load() + int64(bad)
+		wrong.Store(last)
+		errs := f.Desk.file(ctx, box, "", entries, most)
+		over := calls.Load() < last
+		wrong.Store(0)
+
+		told := ""
+		for i, err := range errs {
+			filed := f.entry(names[i]).Archived != nil
+			if filed != (err == nil) || err != nil && coded(err) != "agenda.clock_behind" {
+				t.Errorf("clock reading %d, entry %d: filed %t, told %v", bad, i, filed, err)
+			}
+			told += map[bool]string{true: "+", false: "-"}[filed]
+		}
+		outcomes[told]++
+		_, errs = f.ArchiveAll(ctx, names, "")
+		f.check(errors.Join(errs...))
+		r, err := f.VerifyBoxes(ctx)
+		if err != nil || r.Messages != n || len(r.Problems) != 0 {
+			t.Errorf("clock reading %d: %+v %v", bad, r, err)
+		}
+		data, err := os.ReadFile(f.path(boxFolder, filepath.FromSlash(box)))
+		f.check(err)
+		filed := 0
+		for _, name := range names {
+			filed += int(f.entry(name).Copies[0].Length)
+		}
+		if filed != len(data) {
+			t.Errorf("clock reading %d: %d octets filed, %d in the box", bad, filed, len(data))
+		}
+		f.audited()
+		if over {
+			break
+		}
+	}
+	for _, told := range []string{"-------", "++-----", "++++---", "++++++-", "+++++++"} {
+		if outcomes[told] == 0 {
+			t.Errorf("no run ended as %s: %v", told, outcomes)
+		}
+	}
 }
 
 func TestBoxIsCheckedAndRebuilt(t *testing.T) {
