@@ -105,13 +105,6 @@ func (a *app) sendCommand() *cobra.Command {
 }
 
 func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []agenda.Name, f sendFlags) error {
-	if f.all {
-		waiting, err := d.Sendable(ctx)
-		if err != nil {
-			return err
-		}
-		names = append(names, waiting...)
-	}
 	mended := map[agenda.Name]bool{}
 	if len(names) > 0 && !a.flags.dryRun && !f.due {
 		refs, err := d.ReaddressChanged(ctx, names, cmp.Or(flag(c, "reason"), a.cat.Text("send.address_mended")), a.secrets())
@@ -134,7 +127,7 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 		untold = nil
 	}
 	p := desk.SendParams{
-		Names: names, Due: f.due || f.all, Queue: f.queue, DryRun: a.flags.dryRun, Secrets: a.secrets(), Attended: a.term.CanPrompt(),
+		Names: names, Due: f.due, All: f.all, Queue: f.queue, DryRun: a.flags.dryRun, Secrets: a.secrets(), Attended: a.term.CanPrompt(),
 		Confirm: func(p desk.Plan) error {
 			width = unitWidth(p)
 			for _, x := range p.Release {
@@ -200,6 +193,7 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	}
 	if a.flags.dryRun {
 		a.showPlan(res.Plan)
+		a.tellSkipped(res.Skipped)
 		a.say("send.dry_run")
 		return a.sendSummary(d, res, 0)
 	}
@@ -531,25 +525,7 @@ func (a *app) tellSent(res desk.SendResult) {
 			a.warnLine(line)
 		}
 	}
-	if len(res.Skipped) > 0 {
-		var words []string
-		for list := res.Skipped; len(list) > 0; {
-			x, n := list[0], 1
-			names := []agenda.Name{x.Entry}
-			for x.Of == 1 && n < len(list) && list[n].Of == 1 && a.skippedWhy(list[n]) == a.skippedWhy(x) && follows(list[n-1].Entry, list[n].Entry) {
-				names, n = append(names, list[n].Entry), n+1
-			}
-			id := "send.skipped_one"
-			if x.Of > 1 {
-				id = "send.skipped_copy"
-			}
-			words = append(words, a.cat.Text(id, "entry", ranges(names, a.thisYear()), "copy", x.Copy, "state", a.skippedWhy(x)))
-			list = list[n:]
-		}
-		for _, line := range wrapped(a.cat.Text("send.skipped", "names", strings.Join(words, ", ")), 78) {
-			a.warnLine(line)
-		}
-	}
+	a.tellSkipped(res.Skipped)
 	type numbered struct {
 		entry    agenda.Entry
 		accepted int
@@ -604,6 +580,33 @@ func (a *app) tellSent(res desk.SendResult) {
 	}
 	a.tellBack(res.Entries)
 	a.tellNext(res)
+}
+
+// tellSkipped names what was left alone, and why.
+func (a *app) tellSkipped(list []desk.Delivery) {
+	if len(list) == 0 {
+		return
+	}
+	// An entry that was not released is left alone with all its copies.
+	whole := func(x desk.Delivery) bool { return x.Of == 1 || x.State == "" }
+	list = slices.CompactFunc(slices.Clone(list), func(x, y desk.Delivery) bool { return x.Entry == y.Entry && whole(x) })
+	var words []string
+	for len(list) > 0 {
+		x, n := list[0], 1
+		names := []agenda.Name{x.Entry}
+		for whole(x) && n < len(list) && whole(list[n]) && a.skippedWhy(list[n]) == a.skippedWhy(x) && follows(list[n-1].Entry, list[n].Entry) {
+			names, n = append(names, list[n].Entry), n+1
+		}
+		id := "send.skipped_one"
+		if !whole(x) {
+			id = "send.skipped_copy"
+		}
+		words = append(words, a.cat.Text(id, "entry", ranges(names, a.thisYear()), "copy", x.Copy, "state", a.skippedWhy(x)))
+		list = list[n:]
+	}
+	for _, line := range wrapped(a.cat.Text("send.skipped", "names", strings.Join(words, ", ")), 78) {
+		a.warnLine(line)
+	}
 }
 
 // tellBack gives the times to be written on the back of the ordinary letters that are sent.
@@ -666,6 +669,9 @@ func (a *app) tellNext(res desk.SendResult) {
 
 // skippedWhy says why a copy was left alone.
 func (a *app) skippedWhy(x desk.Delivery) string {
+	if x.State == "" { // not released
+		return a.cat.Text("send.held")
+	}
 	switch x.Code {
 	case desk.CodeAddressChanged, desk.CodeAddresseeChanged:
 		return a.cat.Text("send.held."+x.Code, "name", x.Handle)
@@ -675,6 +681,9 @@ func (a *app) skippedWhy(x desk.Delivery) string {
 
 // unsettledCommand brings a copy on that only a person can settle; "" for any other.
 func (a *app) unsettledCommand(x desk.Delivery) string {
+	if x.State == "" { // named alone, it is refused with what is wrong and how to mend it
+		return a.cat.Text("next.command.send", "entry", a.entryName(x.Entry))
+	}
 	switch x.Code {
 	case desk.CodeAddressChanged:
 		return a.cat.Text("next.command.send", "entry", a.entryName(x.Entry))

@@ -15,8 +15,9 @@ import (
 
 // SendParams say what is to leave.
 type SendParams struct {
-	Names   []agenda.Name // as typed; empty with Due
+	Names   []agenda.Name // as typed; empty with Due and All
 	Due     bool          // whatever is released and due, nothing new
+	All     bool          // that, and whatever only waits for `send`; one that may not leave does not hold up the others
 	Queue   bool          // number and queue although the gateway is down
 	DryRun  bool
 	Secrets Secrets
@@ -79,7 +80,7 @@ type SendResult struct {
 	Released   []agenda.Entry
 	Deliveries []Delivery
 	Waiting    []Delivery // not tried: the gateway went away
-	Skipped    []Delivery // doubt, handed, rejected: not for this command
+	Skipped    []Delivery // doubt, handed, rejected, or may not leave: not for this command
 	Entries    []agenda.Entry
 	Down       error   // why the gateway could not be used
 	Outage     *Outage // that ended with this sending
@@ -105,6 +106,7 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 		}
 	}
 	hurry(len(p.Names))
+	p.Due = p.Due || p.All
 	job := sending{d: d, p: p, res: &res}
 	if err := job.plan(ctx); err != nil {
 		return res, err
@@ -215,11 +217,13 @@ type sending struct {
 
 	correspondents map[int64]agenda.Correspondent
 	held           map[agenda.CopyRef]string // released before, and why they stay
+	unnamed        map[int64]bool            // taken by Due or All
 }
 
 // plan collects what is to be done and refuses the whole command when one of
 // the named entries may not leave: a batch never stops at its third number
-// for something that could be seen before the first.
+// for something that could be seen before the first. One that nobody named is
+// left out instead, unless nothing else is to be done.
 func (s *sending) plan(ctx context.Context) error {
 	s.correspondents, s.held = map[int64]agenda.Correspondent{}, map[agenda.CopyRef]string{}
 	entries, err := s.chosen(ctx)
@@ -249,16 +253,41 @@ func (s *sending) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var first error // of an entry that is left out
 	for i, e := range entries {
-		if faults[i] != nil {
-			return faults[i]
+		fault := faults[i]
+		if fault == nil && !underway(e.State) && e.State != agenda.StateVoid && readyBefore(e, restored) {
+			fault = &Error{code: CodeBeforeRestore, Entry: e.Name, Detail: string(e.Name.Book)}
 		}
-		if !underway(e.State) && e.State != agenda.StateVoid && readyBefore(e, restored) {
-			return &Error{code: CodeBeforeRestore, Entry: e.Name, Detail: string(e.Name.Book)}
+		if fault != nil && s.unnamed[e.ID] && !keyTrouble(fault) && coded(fault) != "" {
+			first = cmp.Or(first, fault)
+			if err := s.leaveOut(ctx, e, fault); err != nil {
+				return err
+			}
+			continue
+		}
+		if fault != nil {
+			return fault
 		}
 		if err := s.planOne(ctx, e, found[i], next); err != nil {
 			return err
 		}
+	}
+	if s.res.Plan.Copies == 0 {
+		return first
+	}
+	return nil
+}
+
+// leaveOut has an entry that may not leave told as skipped.
+func (s *sending) leaveOut(ctx context.Context, e agenda.Entry, why error) error {
+	for _, c := range e.Copies {
+		if _, err := s.unit(ctx, c); err != nil {
+			return err
+		}
+		x := s.fate(e, c)
+		x.Code = coded(why)
+		s.res.Skipped = append(s.res.Skipped, x)
 	}
 	return nil
 }
@@ -282,9 +311,9 @@ func underway(state agenda.State) bool {
 	return false
 }
 
-// chosen reads the entries by name, and behind them those that are due, and
-// those that would be if they did not wait for a person: they are skipped
-// aloud.
+// chosen reads the entries by name, and behind them those that only wait for
+// `send`, those that are due, and those that would be if they did not wait for
+// a person: they are skipped aloud.
 func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
 	// Entries to be released are needed with their records.
 	entries, err := s.d.named(ctx, s.p.Names)
@@ -294,6 +323,23 @@ func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
 	seen := map[int64]bool{}
 	for _, e := range entries {
 		seen[e.ID] = true
+	}
+	s.unnamed = map[int64]bool{}
+	if s.p.All {
+		names, err := s.d.Sendable(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all, err := s.d.named(ctx, names)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range all {
+			if !seen[e.ID] && e.State != agenda.StateVoid {
+				seen[e.ID], s.unnamed[e.ID] = true, true
+				entries = append(entries, e)
+			}
+		}
 	}
 	refs, err := s.d.Book.Ready(ctx, s.d.Now(), nil, false)
 	if err != nil {

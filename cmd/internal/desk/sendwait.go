@@ -38,7 +38,7 @@ func (d *Desk) SendWaiting(ctx context.Context, p SendParams, between func(until
 			return total, err
 		}
 		again := p
-		again.Names, again.Due, again.Confirm, again.AskQueue = names, false, nil, nil
+		again.Names, again.Due, again.All, again.Confirm, again.AskQueue = names, false, false, nil, nil
 		var res SendResult
 		res, err = d.Send(ctx, again)
 		for coded(err) == CodeBusy {
