@@ -327,9 +327,13 @@ func checkHandle(key, handle string) error {
 func (u *update) begin(rebuild, behind bool) error {
 	now := u.b.options.Now().UTC().Truncate(time.Millisecond)
 	if !behind {
-		if empty, err := u.catchUp(); err != nil || empty {
-			u.stamp = now // of Create: there is nothing to begin from
+		empty, err := u.catchUp()
+		if err != nil {
 			return err
+		}
+		if empty { // Create: there is nothing to begin from
+			u.stamp = now
+			return nil
 		}
 	}
 	u.before, u.edge, u.people = u.b.edge.size, u.b.edge.clone(), u.b.people

@@ -18,8 +18,8 @@ type Key struct {
 }
 
 // ParseKey reads exactly one transferable secret key, armored or binary. A
-// certificate without secret parts is crypto.no_secret_key. The key stays
-// locked.
+// certificate without secret parts is crypto.no_secret_key, and so is a key
+// whose secrets were all left out (GNU dummies). The key stays locked.
 func ParseKey(data []byte) (_ *Key, err error) {
 	defer guard("secret key", &err)
 	binary, err := dearmor(data, maxKeyData, openpgp.PrivateKeyType, openpgp.PublicKeyType)
@@ -42,10 +42,11 @@ func ParseKey(data []byte) (_ *Key, err error) {
 	if err != nil {
 		return nil, fault(ErrMalformed, "secret key", "", err)
 	}
-	if e.PrivateKey == nil {
+	k := &Key{certificate: c, entity: e}
+	if len(k.secrets()) == 0 {
 		return nil, fault(ErrNoSecretKey, "secret key", "", nil).of(c.fingerprint)
 	}
-	return &Key{certificate: c, entity: e}, nil
+	return k, nil
 }
 
 // publicHalf rewrites secret key packets to public ones.
@@ -104,14 +105,16 @@ func (k *Key) Locked() bool {
 }
 
 // Protected reports whether nothing of the key can be used without a
-// passphrase, as in every file that is kept.
+// passphrase.
 func (k *Key) Protected() bool {
 	return !slices.ContainsFunc(k.secrets(), func(s *packet.PrivateKey) bool { return !s.Encrypted })
 }
 
 // UnlockToSign opens only the secret that signs at now. Each secret costs a
 // stretching of its own, and what nobody needs stays locked. It returns
-// crypto.passphrase like [Key.Unlock], else what CanSign would.
+// crypto.passphrase like [Key.Unlock], else what CanSign would. A secret that
+// lies open takes any passphrase: the caller sees to it that the key was
+// [Key.Protected].
 func (k *Key) UnlockToSign(passphrase []byte, now time.Time) (err error) {
 	defer guard("unlock", &err)
 	key, err := k.signingKey(now)
@@ -122,8 +125,8 @@ func (k *Key) UnlockToSign(passphrase []byte, now time.Time) (err error) {
 }
 
 // Unlock opens the secret keys that are still locked, so that the key can sign
-// and read. It returns crypto.passphrase when the passphrase is wrong; the key
-// then stays locked. The slice is not kept.
+// and read. It returns crypto.passphrase when the passphrase does not open all
+// of them. The slice is not kept.
 func (k *Key) Unlock(passphrase []byte) (err error) {
 	defer guard("unlock", &err)
 	return k.open(k.secrets(), passphrase)

@@ -99,14 +99,13 @@ func filed(e agenda.Entry) []agenda.Copy {
 }
 
 // file appends the messages of entries to their box and records them, at most
-// so many together: while some are recorded the next are appended. It returns
-// the error of each entry. After a fault of the recording nothing more is filed:
-// what was appended is a tail.
+// so many entries together: while a part is recorded the next one is appended.
+// It returns the error of each entry.
 func (d *Desk) file(ctx context.Context, box, place string, entries []agenda.Entry, most int) []error {
 	errs := make([]error, len(entries))
-	fail := func(errs []error, err error) {
-		for i := range errs {
-			errs[i] = err
+	fail := func(part []error, err error) {
+		for i := range part {
+			part[i] = err
 		}
 	}
 	who, err := d.ActingOr(ctx, clerks(entries[0].Name.Book)...)
@@ -120,13 +119,20 @@ func (d *Desk) file(ctx context.Context, box, place string, entries []agenda.Ent
 		return errs
 	}
 	var recording sync.WaitGroup
-	var fault error
-	sound := false // behind the recorded messages lie only those that are being recorded
+	var fault error // of the recording
+	sound := false  // behind the recorded messages lie only those that are being recorded
 	for from := 0; from < len(entries); from += most {
 		to := min(from+most, len(entries))
 		records, err := d.fillPart(ctx, f, box, place, entries[from:to], sound)
-		if recording.Wait(); fault != nil {
+		recording.Wait()
+		if keyTrouble(fault) {
+			fail(errs[from:], fault) // the book takes nothing: it would meet every part
 			break
+		}
+		if fault != nil {
+			// What was appended lies behind messages that nothing names: once more.
+			fault = nil
+			records, err = d.fillPart(ctx, f, box, place, entries[from:to], false)
 		}
 		if sound = err == nil; !sound {
 			fail(errs[from:to], err)
@@ -137,9 +143,10 @@ func (d *Desk) file(ctx context.Context, box, place string, entries []agenda.Ent
 		}
 		recording.Go(func() {
 			// The box is on disk before the event names its octets; a crash
-			// between leaves a tail that the next run moves aside.
-			if fault = d.Book.ArchiveAll(ctx, who, records); fault != nil {
-				fail(errs[from:], fault)
+			// between leaves a tail that the next run moves aside. Ctrl-C comes
+			// too late for what is in the box.
+			if fault = d.Book.ArchiveAll(context.WithoutCancel(ctx), who, records); fault != nil {
+				fail(errs[from:to], fault)
 			}
 		})
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	smtp "github.com/emersion/go-smtp"
+	"github.com/google/go-cmp/cmp"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/config"
@@ -473,15 +474,7 @@ func TestFilingBehindAFault(t *testing.T) {
 		if err != nil || r.Messages != n || len(r.Problems) != 0 {
 			t.Errorf("clock reading %d: %+v %v", bad, r, err)
 		}
-		data, err := os.ReadFile(f.path(boxFolder, filepath.FromSlash(box)))
-		f.check(err)
-		filed := 0
-		for _, name := range names {
-			filed += int(f.entry(name).Copies[0].Length)
-		}
-		if filed != len(data) {
-			t.Errorf("clock reading %d: %d octets filed, %d in the box", bad, filed, len(data))
-		}
+		f.boxHoldsOnly(names)
 		f.audited()
 		if over {
 			break
@@ -491,6 +484,93 @@ func TestFilingBehindAFault(t *testing.T) {
 		if outcomes[told] == 0 {
 			t.Errorf("no run ended as %s: %v", told, outcomes)
 		}
+	}
+}
+
+// A letter that somebody changes all the time, here by receipts, costs its own
+// part and not those behind it, whose messages are put where that part was.
+func TestFilingBehindAChange(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	var all []agenda.Name
+	hit := false // the change fell between the look at the letter and its recording
+	for try := 0; try < 20 && !hit; try++ {
+		names := f.attached(7, "jateng")
+		all = append(all, names...)
+		f.send(names...)
+		entries := make([]agenda.Entry, len(names))
+		for i := range names {
+			entries[i] = f.entry(names[i])
+		}
+		var notes sync.WaitGroup
+		var stop atomic.Bool
+		begun := make(chan struct{}, 2)
+		for who := range 2 {
+			notes.Go(func() {
+				for i := 0; !stop.Load(); i++ {
+					_, err := f.Book.NoteReceipt(ctx, f.Nobody(), agenda.Receipt{
+						Ref: agenda.CopyRef{Entry: entries[2].ID, Copy: 1}, Kind: agenda.ReceiptReply, Action: "answered",
+						Matched: agenda.MatchedMessage, Object: agenda.NewObject("text/plain", fmt.Append(nil, try, who, i)), At: monday,
+					})
+					if i == 0 {
+						begun <- struct{}{}
+					}
+					if err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		<-begun
+		<-begun
+		errs := f.Desk.file(ctx, boxName(entries[0]), "", entries, 2)
+		stop.Store(true)
+		notes.Wait()
+		told := make([]string, len(names))
+		for i, err := range errs {
+			told[i] = coded(err)
+			if filed := f.entry(names[i]).Archived != nil; filed != (err == nil) {
+				t.Errorf("entry %d: filed %t, told %v", i, filed, err)
+			}
+		}
+		hit = slices.Contains(told, "agenda.changed")
+		want := make([]string, len(names))
+		if hit {
+			want[2], want[3] = "agenda.changed", "agenda.changed"
+		}
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if !hit {
+		t.Error("the change never fell in between")
+	}
+	_, errs := f.ArchiveAll(ctx, all, "")
+	f.check(errors.Join(errs...))
+	r, err := f.VerifyBoxes(ctx)
+	if err != nil || r.Messages != len(all) || len(r.Problems) != 0 {
+		t.Errorf("%+v %v", r, err)
+	}
+	f.boxHoldsOnly(all)
+	f.audited()
+}
+
+// boxHoldsOnly sees that nothing lies in the box of the letters but their
+// recorded messages.
+func (f *office) boxHoldsOnly(names []agenda.Name) {
+	f.t.Helper()
+	filed := int64(0)
+	for _, n := range names {
+		for _, c := range f.entry(n).Copies {
+			filed += c.Length
+		}
+	}
+	box, err := os.Stat(f.path(boxFolder, filepath.FromSlash(boxName(f.entry(names[0])))))
+	f.check(err)
+	if filed != box.Size() {
+		f.t.Errorf("%d octets filed, %d in the box", filed, box.Size())
 	}
 }
 

@@ -73,6 +73,11 @@ func child(step string) error {
 		err = errors.Join(err, res.Down)
 	case "archive":
 		_, err = d.Archive(ctx, name, "")
+	case "archive parts":
+		var sent []agenda.Entry
+		if sent, err = d.Book.List(ctx, agenda.Filter{States: []agenda.State{agenda.StateSent}}); err == nil && len(sent) > 0 {
+			err = errors.Join(d.file(ctx, boxName(sent[0]), "", sent, 1)...)
+		}
 	case "report":
 		_, err = d.ReportResult(ctx, []agenda.Name{name}, "")
 	case "mail":
@@ -325,6 +330,23 @@ func TestCrashArchive(t *testing.T) {
 		if err != nil || berr != nil || box.Size() != end || box.Mode().Perm() != 0o400 {
 			t.Errorf("box: %v %v, size %d, recorded %d", box.Mode(), errors.Join(err, berr), box.Size(), end)
 		}
+	})
+}
+
+// Several letters, each recorded while the next is appended.
+func TestCrashArchiveInParts(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	names := f.attached(3, "jateng")
+	f.send(names...)
+	sweep(t, stage{f: f, step: "archive parts", entry: names[0]}, func(t *testing.T, f *office, again error) {
+		for _, n := range names {
+			if e := f.entry(n); e.State != agenda.StateArchived || e.Archived == nil {
+				t.Errorf("%s is %s (%v)", n, e.State, again)
+				return
+			}
+		}
+		f.boxHoldsOnly(names)
 	})
 }
 

@@ -172,16 +172,16 @@ func importKey(path string, head bool) (secret []byte, cert *crypto.Certificate,
 	}
 	k, err := crypto.ParseKey(data)
 	if coded(err) == "crypto.no_secret_key" && head {
-		cert, err = crypto.ParseCertificate(data)
-		return nil, cert, err
+		cert, bare := crypto.ParseCertificate(data)
+		if coded(bare) == "crypto.secret_key_in_certificate" {
+			return nil, nil, err // a secret key whose secrets were left out
+		}
+		return nil, cert, bare
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if !k.Protected() {
-		return nil, nil, &Error{code: CodePassphrase, Field: path, Detail: "unlocked"}
-	}
-	return data, k.Certificate(), nil
+	return data, k.Certificate(), protected(k, path)
 }
 
 // otherPerson refuses a key that another officer already has, also inside

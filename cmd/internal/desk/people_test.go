@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+
 	"sandi/agenda"
 	"sandi/cmd/internal/config"
 	"sandi/crypto"
@@ -369,4 +372,43 @@ func TestOwnerlessKey(t *testing.T) {
 	if o.Fingerprint != string(cert.Fingerprint()) {
 		t.Errorf("key %s, want the one that was left, %s", o.Fingerprint, cert.Fingerprint())
 	}
+}
+
+// A key of which the signing secret lies open would take any passphrase. Its
+// file may have become so since it was recorded: nothing is signed with it, and
+// nobody is asked.
+func TestKeyThatLiesOpen(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.encrypted("jateng")
+	path := filepath.Join(f.dir, "kasi.key")
+	locked, err := os.ReadFile(path)
+	f.check(err)
+	ring, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(locked))
+	f.check(err)
+	f.check(ring[0].PrivateKey.Decrypt([]byte(right.passphrase)))
+	var half bytes.Buffer
+	w, err := armor.Encode(&half, openpgp.PrivateKeyType, nil)
+	f.check(err)
+	f.check(ring[0].SerializePrivateWithoutSigning(w, nil))
+	f.check(w.Close())
+	f.check(os.WriteFile(path, half.Bytes(), 0o600))
+
+	asked := &counted{secrets: secrets{"salah sama sekali", ""}}
+	if _, err := f.Sign(t.Context(), SignParams{Name: n, Secrets: asked}); coded(err) != CodePassphrase || asked.asked != 0 {
+		t.Errorf("signed with an open key: %v, asked %d times", err, asked.asked)
+	}
+	if e := f.entry(n); e.State != agenda.StateDrafted {
+		t.Errorf("state %s", e.State)
+	}
+	_, err = f.AddOfficer(t.Context(), OfficerParams{
+		Officer: agenda.Officer{Handle: "lain", Name: "Lain", NIP: "19900101"},
+		Roles:   []agenda.RoleGrant{{Role: agenda.RoleOperator, Kind: "tetap"}}, KeyFile: path,
+	})
+	if coded(err) != CodePassphrase {
+		t.Errorf("an open key recorded: %v", err)
+	}
+	f.check(os.WriteFile(path, locked, 0o600))
+	_, err = f.Sign(t.Context(), SignParams{Name: n, Secrets: right})
+	f.check(err)
 }

@@ -77,7 +77,16 @@ func (d *Desk) keyOf(o agenda.Officer) (*crypto.Key, error) {
 	if string(k.Certificate().Fingerprint()) != o.Fingerprint {
 		return nil, &Error{code: CodeNoKey, Field: o.Handle, Detail: filepath.Base(file)}
 	}
-	return k, nil
+	return k, protected(k, file)
+}
+
+// protected refuses a key file of which any secret lies open: whoever has the
+// file could use it, and every passphrase would be right.
+func protected(k *crypto.Key, path string) error {
+	if !k.Protected() {
+		return &Error{code: CodePassphrase, Field: path, Detail: "unlocked"}
+	}
+	return nil
 }
 
 // signs tells whether a signature is wanted, for which a part of the key is
@@ -90,31 +99,36 @@ func (p Purpose) signs() bool {
 	return false
 }
 
-// unlock returns the officer's key, unlocked for the purpose, once per process.
-// For a signature it sees first that the key can sign today.
+// unlock returns the officer's key, open as far as the purpose needs. A process
+// asks once to sign and once more to read. For a signature it sees first that
+// the key can sign today.
 func (d *Desk) unlock(ctx context.Context, o agenda.Officer, role agenda.Role, why Purpose, s Secrets) (*crypto.Key, error) {
 	d.asking.Lock()
 	defer d.asking.Unlock()
-	k := d.unlocked[crypto.Fingerprint(o.Fingerprint)]
-	known := k != nil
-	if !known {
+	use := KeyUse{Officer: o, Title: title(o, role), Purpose: why}
+	k, now := d.unlocked[crypto.Fingerprint(o.Fingerprint)], d.Now()
+	if k != nil && why.signs() {
+		if err := k.CanSign(now); err != nil {
+			return nil, err
+		}
+		return k, nil
+	}
+	if k == nil {
 		var err error
 		if k, err = d.keyOf(o); err != nil {
 			return nil, err
 		}
 	}
-	open := k.Unlock
+	var err error
 	if why.signs() {
-		now := d.Now()
-		if err := k.CanSign(now); err != nil || known {
-			return k, err
+		if err = k.CanSign(now); err == nil {
+			err = askFor(ctx, func(pass []byte) error { return k.UnlockToSign(pass, now) }, use, s)
 		}
-		open = func(pass []byte) error { return k.UnlockToSign(pass, now) }
+	} else {
+		err = unlockKey(ctx, k, use, s)
 	}
-	if k.Locked() {
-		if err := askFor(ctx, open, KeyUse{Officer: o, Title: title(o, role), Purpose: why}, s); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
 	d.unlocked[k.Certificate().Fingerprint()] = k
 	return k, nil
