@@ -217,7 +217,7 @@ type sending struct {
 
 	correspondents map[int64]agenda.Correspondent
 	held           map[agenda.CopyRef]string // released before, and why they stay
-	unnamed        map[int64]bool            // taken by Due or All
+	unnamed        map[int64]bool            // to be released because of All
 }
 
 // plan collects what is to be done and refuses the whole command when one of
@@ -324,8 +324,8 @@ func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
 	for _, e := range entries {
 		seen[e.ID] = true
 	}
-	s.unnamed = map[int64]bool{}
 	if s.p.All {
+		s.unnamed = map[int64]bool{}
 		names, err := s.d.Sendable(ctx)
 		if err != nil {
 			return nil, err
