@@ -181,7 +181,7 @@ func (u *update) delivered(t taken, to CopyState, complete func(Entry) bool) err
 	if t.name.Book != Laporan || to != CopyAccepted && to != CopyEvidenced {
 		return nil
 	}
-	e, err := readEntry(u.ctx, u.b.conn, "WHERE e.id=$1", t.id)
+	e, err := readEntry(u.ctx, u.b.conn, t.id)
 	if err != nil {
 		return err
 	}

@@ -271,6 +271,14 @@ const selectEntry = `SELECT e.id, e.book, e.year, e.serial, e.class, e.urgency, 
  e.registered_at, e.released_at, e.sent_at, e.number_year, e.number_seq, e.number, e.last, e.current, c.record, t.body
  FROM entry e LEFT JOIN event c ON c.seq = e.current LEFT JOIN text t ON t.seq = e.current `
 
+// Entries of a JSON list of ids, or of names as [book, year, serial]. SQLite
+// would look up (book, year, serial) IN (...) by the book alone.
+const (
+	idIn    = "e.id IN (SELECT value FROM json_each($1))"
+	namedIn = `e.id IN (SELECT n.id FROM json_each($1) k
+ CROSS JOIN entry n ON n.book=k.value->>0 AND n.year=k.value->>1 AND n.serial=k.value->>2)`
+)
+
 type scanner interface{ Scan(dest ...any) error }
 
 func scanEntry(s scanner) (Entry, error) {
@@ -481,8 +489,8 @@ func valueOf(body []byte, key string) string {
 }
 
 // readEntry reads one entry with its copies, without its records.
-func readEntry(ctx context.Context, q querier, where string, args ...any) (Entry, error) {
-	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+where, args...))
+func readEntry(ctx context.Context, q querier, id int64) (Entry, error) {
+	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+"WHERE e.id=$1", id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Entry{}, &Error{code: "agenda.not_found", Field: "entry"}
 	}
@@ -496,7 +504,7 @@ func readEntry(ctx context.Context, q querier, where string, args ...any) (Entry
 func (b *Book) Entry(ctx context.Context, n Name) (Entry, error) {
 	list, err := b.Named(ctx, []Name{n})
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, named(err, n)
 	}
 	return list[0], nil
 }
@@ -504,20 +512,26 @@ func (b *Book) Entry(ctx context.Context, n Name) (Entry, error) {
 // Named reads the entries of names whole, with their records, in the order of
 // the names.
 func (b *Book) Named(ctx context.Context, names []Name) ([]Entry, error) {
-	list := make([]Entry, len(names))
-	err := b.view(ctx, func(q *reader) error {
-		for i, n := range names {
-			var err error
-			if list[i], err = readEntry(ctx, q, "WHERE e.book=$1 AND e.year=$2 AND e.serial=$3", string(n.Book), n.Year, n.Serial); err != nil {
-				return named(err, n)
-			}
-		}
-		return readRecords(ctx, q, list)
-	})
+	return b.byName(ctx, names, readRecords)
+}
+
+// NamedBriefly reads the entries of names with their copies and without their
+// records, in the order of the names.
+func (b *Book) NamedBriefly(ctx context.Context, names []Name) ([]Entry, error) {
+	return b.byName(ctx, names, nil)
+}
+
+func (b *Book) byName(ctx context.Context, names []Name, more func(context.Context, querier, []Entry) error) ([]Entry, error) {
+	keys := make([][3]any, len(names))
+	for i, n := range names {
+		keys[i] = [3]any{n.Book, n.Year, n.Serial}
+	}
+	list, err := b.batchOf(ctx, namedIn, keys, more)
 	if err != nil {
 		return nil, err
 	}
-	return list, nil
+	return arranged(list, names, func(e Entry) Name { return e.Name },
+		func(n Name) error { return &Error{code: "agenda.not_found", Field: "entry", Entry: n} })
 }
 
 // named puts the entry's name on an error of this package that has none.
@@ -557,26 +571,34 @@ func (b *Book) Brief(ctx context.Context, ids []int64) ([]Entry, error) {
 // entries reads entries with their copies in the order of ids, and what more
 // adds to them.
 func (b *Book) entries(ctx context.Context, ids []int64, more func(context.Context, querier, []Entry) error) ([]Entry, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	wanted, err := json.Marshal(ids)
+	list, err := b.batchOf(ctx, idIn, ids, more)
 	if err != nil {
 		return nil, err
 	}
-	list, err := b.batch(ctx, "WHERE e.id IN (SELECT value FROM json_each($1)) ORDER BY e.id", []any{string(wanted)}, more)
+	return arranged(list, ids, func(e Entry) int64 { return e.ID },
+		func(int64) error { return &Error{code: "agenda.not_found", Field: "entry"} })
+}
+
+// batchOf is batch for the entries whose keys, a JSON list, are in where.
+func (b *Book) batchOf(ctx context.Context, where string, keys any, more func(context.Context, querier, []Entry) error) ([]Entry, error) {
+	wanted, err := json.Marshal(keys)
 	if err != nil {
 		return nil, err
 	}
-	place := make(map[int64]int, len(list))
+	return b.batch(ctx, "WHERE "+where+" ORDER BY e.id", []any{string(wanted)}, more)
+}
+
+// arranged puts entries into the order of the keys that they were asked by.
+func arranged[K comparable](list []Entry, keys []K, key func(Entry) K, missing func(K) error) ([]Entry, error) {
+	place := make(map[K]int, len(list))
 	for i, e := range list {
-		place[e.ID] = i
+		place[key(e)] = i
 	}
-	out := make([]Entry, len(ids))
-	for i, id := range ids {
-		at, ok := place[id]
+	out := make([]Entry, len(keys))
+	for i, k := range keys {
+		at, ok := place[k]
 		if !ok {
-			return nil, &Error{code: "agenda.not_found", Field: "entry"}
+			return nil, missing(k)
 		}
 		out[i] = list[at]
 	}
@@ -584,7 +606,7 @@ func (b *Book) entries(ctx context.Context, ids []int64, more func(context.Conte
 }
 
 func wholeEntry(ctx context.Context, q querier, id int64) (Entry, error) {
-	e, err := readEntry(ctx, q, "WHERE e.id=$1", id)
+	e, err := readEntry(ctx, q, id)
 	if err != nil {
 		return Entry{}, err
 	}

@@ -312,6 +312,11 @@ func TestWholeEntriesTogether(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(byID, want) {
 		t.Errorf("by id: %v, %+v", err, byID)
 	}
+	brief, err := b.NamedBriefly(t.Context(), names)
+	b.must(err)
+	if byID, err := b.Brief(t.Context(), ids); err != nil || !reflect.DeepEqual(brief, byID) {
+		t.Errorf("briefly: %v, %+v, %+v", err, brief, byID)
+	}
 	lost := Name{Book: Surat, Year: want[0].Name.Year, Serial: 999}
 	var e *Error
 	if list, err := b.Named(t.Context(), append(names, lost)); list != nil || !errors.As(err, &e) || e.code != "agenda.not_found" || e.Entry != lost {
@@ -320,6 +325,27 @@ func TestWholeEntriesTogether(t *testing.T) {
 	for _, none := range [][]Name{nil, {}} {
 		if list, err := b.Named(t.Context(), none); len(list) != 0 || err != nil {
 			t.Errorf("nobody: %v, %v", list, err)
+		}
+	}
+}
+
+// Whoever asks for a few entries does not read the whole book.
+func TestEntriesAreLookedUp(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	for where, want := range map[string]string{idIn: "SEARCH e ", namedIn: "(book=? AND year=? AND serial=?)"} {
+		rows, err := b.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+selectEntry+"WHERE "+where+" ORDER BY e.id", "[]")
+		b.must(err)
+		var plan strings.Builder
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			b.must(rows.Scan(&id, &parent, &unused, &step))
+			plan.WriteString(step + "\n")
+		}
+		b.must(rows.Err())
+		if strings.Contains(plan.String(), "SCAN e") || !strings.Contains(plan.String(), want) {
+			t.Errorf("%s:\n%s", where, &plan)
 		}
 	}
 }
