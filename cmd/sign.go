@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -66,13 +67,9 @@ func (a *app) signCommand() *cobra.Command {
 
 // sign shows everything that is about to be signed and signs it with one passphrase.
 func (a *app) sign(ctx context.Context, d *desk.Desk, names []agenda.Name, p desk.SignParams) error {
-	var all []desk.Pending
-	for _, n := range names {
-		pend, err := d.Pending(ctx, n)
-		if err != nil {
-			return err
-		}
-		all = append(all, pend)
+	all, errs := d.PendingAll(ctx, names)
+	if err := cmp.Or(errs...); err != nil {
+		return err
 	}
 	a.say("sign.head", "n", len(all))
 	for i, pend := range all {
@@ -107,22 +104,15 @@ func (a *app) sign(ctx context.Context, d *desk.Desk, names []agenda.Name, p des
 	}
 	var done []agenda.Name
 	batch := make([]desk.SignParams, len(names))
-	shown := make([]desk.Pending, len(names))
 	for i, n := range names {
-		shown[i] = all[0]
-		for _, x := range all {
-			if x.Entry.Name == n {
-				shown[i] = x
-			}
-		}
 		batch[i] = p
-		batch[i].Name, batch[i].Manifest = n, shown[i].Entry.Drafted.Manifest
+		batch[i].Name, batch[i].Manifest = n, all[i].Entry.Drafted.Manifest
 	}
 	entries, errs := d.SignAll(ctx, batch)
 	at := -1
 	err := a.each(ctx, names, func(n agenda.Name) error {
 		at++
-		e, pend := entries[at], shown[at]
+		e, pend := entries[at], all[at]
 		if errs[at] != nil {
 			return errs[at]
 		}

@@ -110,7 +110,7 @@ func (d *Desk) whole(ctx context.Context, ids []int64) ([]agenda.Entry, error) {
 
 // brief reads an entry with its copies and without its records.
 func (d *Desk) brief(ctx context.Context, n agenda.Name) (agenda.Entry, error) {
-	found, err := d.Book.List(ctx, agenda.Filter{Names: []agenda.Name{n}})
+	found, err := d.Book.NamedBriefly(ctx, []agenda.Name{n})
 	if err != nil {
 		return agenda.Entry{}, err
 	}
@@ -125,6 +125,11 @@ func (d *Desk) briefly(ctx context.Context, ids []int64) ([]agenda.Entry, error)
 // named reads many entries with their records.
 func (d *Desk) named(ctx context.Context, names []agenda.Name) ([]agenda.Entry, error) {
 	return inChunks(ctx, names, d.Book.Named)
+}
+
+// namedBriefly reads many entries with their copies and without their records.
+func (d *Desk) namedBriefly(ctx context.Context, names []agenda.Name) ([]agenda.Entry, error) {
+	return inChunks(ctx, names, d.Book.NamedBriefly)
 }
 
 func inChunks[T any](ctx context.Context, keys []T, read func(context.Context, []T) ([]agenda.Entry, error)) ([]agenda.Entry, error) {

@@ -600,15 +600,15 @@ func copyOf(e agenda.Entry, n int) (agenda.Copy, error) {
 
 // ReaddressChanged readdresses every copy of the entries that waits, or that
 // the server certainly refused, and whose correspondent has another address by
-// now. It
-// returns the entries that it mended; the others are left as they are.
+// now. It returns the entries that it mended; the others are left as they are.
+// names holds each name once.
 func (d *Desk) ReaddressChanged(ctx context.Context, names []agenda.Name, reason string, s Secrets) ([]agenda.Name, error) {
+	entries, err := d.namedBriefly(ctx, names)
+	if err != nil {
+		return nil, err
+	}
 	var mended []agenda.Name
-	for _, n := range names {
-		e, err := d.Book.Entry(ctx, n)
-		if err != nil {
-			return mended, err
-		}
+	for _, e := range entries {
 		if e.State != agenda.StateReleased {
 			continue
 		}
@@ -633,10 +633,10 @@ func (d *Desk) ReaddressChanged(ctx context.Context, names []agenda.Name, reason
 			} else if why == CodeAddresseeChanged {
 				continue // told by the sending
 			}
-			if _, err := d.Readdress(ctx, n, c.Copy, reason, s); err != nil {
+			if _, err := d.Readdress(ctx, e.Name, c.Copy, reason, s); err != nil {
 				return mended, err
 			}
-			mended = append(mended, n)
+			mended = append(mended, e.Name)
 		}
 	}
 	return mended, nil
