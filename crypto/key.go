@@ -133,6 +133,7 @@ func (k *Key) Unlock(passphrase []byte) (err error) {
 }
 
 func (k *Key) open(secrets []*packet.PrivateKey, passphrase []byte) error {
+	hugePages()
 	// The cause says only which check failed; it holds no key material.
 	if cause := packet.DecryptPrivateKeys(secrets, passphrase); cause != nil {
 		return fault(ErrPassphrase, "unlock", "", nil).of(k.certificate.fingerprint)
