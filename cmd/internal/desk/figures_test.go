@@ -380,33 +380,40 @@ func figureArchive(b testing.TB) []figure {
 		}
 		return f
 	}
-	box, plain := open("box"), open("plain")
-	defer box.Close()
-	defer plain.Close()
 	var ours, raw []float64
-	pair := []func(){
-		func() {
-			ours = append(ours, 1e6*timed(func() {
-				if _, _, err := mail.AppendMbox(box, from, time.Now(), bytes.NewReader(message)); err != nil {
-					b.Fatal(err)
-				}
-			}))
-		},
-		func() {
-			raw = append(raw, 1e6*timed(func() {
-				if _, err := plain.Write(message); err != nil {
-					b.Fatal(err)
-				}
-				if err := fdatasync(plain); err != nil {
-					b.Fatal(err)
-				}
-			}))
-		},
-	}
-	// Turn by turn, and each first by turns, so that both meet the same disk.
-	for i := range rounds * n {
-		pair[i%2]()
-		pair[1-i%2]()
+	for round := range rounds {
+		// Where ext4 puts a file decides how long its syncs take: new files for
+		// every round, and each first by turns.
+		first, second := open(fmt.Sprint("first", round)), open(fmt.Sprint("second", round))
+		box, plain := first, second
+		if round%2 == 1 {
+			box, plain = second, first
+		}
+		pair := []func(){
+			func() {
+				ours = append(ours, 1e6*timed(func() {
+					if _, _, err := mail.AppendMbox(box, from, time.Now(), bytes.NewReader(message)); err != nil {
+						b.Fatal(err)
+					}
+				}))
+			},
+			func() {
+				raw = append(raw, 1e6*timed(func() {
+					if _, err := plain.Write(message); err != nil {
+						b.Fatal(err)
+					}
+					if err := fdatasync(plain); err != nil {
+						b.Fatal(err)
+					}
+				}))
+			},
+		}
+		for i := range n {
+			pair[i%2]()
+			pair[1-i%2]()
+		}
+		first.Close()
+		second.Close()
 	}
 	return against("archive_append", ours, "us", "write+fdatasync", raw)
 }
