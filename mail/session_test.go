@@ -3,6 +3,7 @@ package mail_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -32,6 +33,8 @@ type gateway struct {
 	caps    []string
 	tls     *tls.Config
 	tlsCaps []string // after STARTTLS
+	// behind is the reply to DATA after a refused command; "" is 503.
+	behind string
 
 	mu       sync.Mutex
 	messages []string
@@ -96,6 +99,7 @@ func (g *gateway) serve(conn net.Conn) {
 		return
 	}
 	caps := g.caps
+	refused := false // MAIL or RCPT
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -143,10 +147,14 @@ func (g *gateway) serve(conn net.Conn) {
 				break
 			}
 		case "DATA":
-			if !say("DATA", "354 go\r\n") {
+			if refused {
+				if !say("DATA behind a refusal", cmp.Or(g.behind, "503 5.5.1 no valid recipient\r\n")) {
+					return
+				}
+			} else if !say("DATA", "354 go\r\n") {
 				return
 			}
-			if r := g.replies["DATA"]; r != "" && !strings.HasPrefix(r, "354") {
+			if r := g.replies["DATA"]; refused && !strings.HasPrefix(g.behind, "354") || r != "" && !strings.HasPrefix(r, "354") {
 				continue
 			}
 			var msg strings.Builder
@@ -170,6 +178,11 @@ func (g *gateway) serve(conn net.Conn) {
 			say("QUIT", "221 bye\r\n")
 			return
 		default:
+			if r := g.replies[verb]; r != "" && r[0] != '2' {
+				refused = true
+			} else if verb == "RSET" {
+				refused = false
+			}
 			if !say(verb, "250 ok\r\n") {
 				return
 			}

@@ -126,51 +126,52 @@ func refusedBy(stage string, r Reply) Outcome {
 	return o
 }
 
-// envelope sends MAIL, RCPT and DATA. MAIL and RCPT share a packet where the
-// gateway allows; DATA does not, since a gateway that refused the recipient and
-// still says 354 could be answered only with a dot.
+// envelope says from whom and to whom and asks to send the message: true when
+// the gateway waits for it. A gateway that takes commands together gets the
+// three in one turn, DATA last (RFC 2920 §3.1).
 func (s *Session) envelope(d Delivery) (Outcome, bool) {
-	s.sendMail(d)
-	if s.caps.Pipelining {
-		s.sendRcpt(d)
+	commands := []command{
+		{StageMail, s.mailFrom(d), s.timeouts.Command},
+		{StageRcpt, s.rcptTo(d), s.timeouts.Command},
+		{StageData, "DATA", s.timeouts.Data},
 	}
-	if err := s.out.Flush(); err != nil {
-		s.abort()
-		return deferred(lost(StageMail, err)), false
-	}
-	r, err := s.reply(StageMail, s.timeouts.Command)
-	if err != nil {
-		return s.fail(err)
-	}
-	if r.class() != 2 {
-		if s.caps.Pipelining && r.Code != 421 && r.class() != 3 {
-			// The reply to RCPT is on its way and means nothing.
-			if _, err := s.reply(StageRcpt, s.timeouts.Command); err != nil {
-				s.abort()
+	for i, c := range commands {
+		behind := commands[i+1:]
+		switch {
+		case !s.caps.Pipelining:
+			s.send(c.line, c.line)
+			behind = nil
+		case i == 0:
+			for _, c := range commands {
+				s.send(c.line, c.line)
 			}
 		}
-		return s.refuse(StageMail, r)
-	}
-	if !s.caps.Pipelining {
-		s.sendRcpt(d)
 		if err := s.out.Flush(); err != nil {
 			s.abort()
-			return deferred(lost(StageRcpt, err)), false
+			return deferred(lost(c.stage, err)), false
+		}
+		r, err := s.reply(c.stage, c.timeout)
+		if err != nil {
+			return s.fail(err)
+		}
+		if !c.granted(r) {
+			return s.refuse(c.stage, r, behind)
 		}
 	}
-	if r, err = s.reply(StageRcpt, s.timeouts.Command); err != nil {
-		return s.fail(err)
-	}
-	if r.class() != 2 {
-		return s.refuse(StageRcpt, r)
-	}
-	if r, err = s.command(StageData, s.timeouts.Data, "DATA", "DATA"); err != nil {
-		return s.fail(err)
-	}
-	if r.Code != 354 {
-		return s.refuse(StageData, r)
-	}
 	return Outcome{}, true
+}
+
+// command is one of those that precede a message.
+type command struct {
+	stage, line string
+	timeout     time.Duration
+}
+
+func (c command) granted(r Reply) bool {
+	if c.stage == StageData {
+		return r.Code == 354
+	}
+	return r.class() == 2
 }
 
 func (s *Session) fail(err error) (Outcome, bool) {
@@ -180,10 +181,21 @@ func (s *Session) fail(err error) (Outcome, bool) {
 	return deferred(e), false
 }
 
-// refuse ends a transaction before its data began.
-func (s *Session) refuse(stage string, r Reply) (Outcome, bool) {
+// refuse ends a transaction before its data began; the replies to what was sent
+// behind the refused command are on their way and mean nothing. But a gateway
+// that does not refuse DATA then is left: only the dot would end what it waits
+// for, and the dot says that a message was sent.
+func (s *Session) refuse(stage string, r Reply, behind []command) (Outcome, bool) {
 	if c := r.class(); c != 4 && c != 5 || r.Code == 421 {
 		s.abort()
+	}
+	for _, c := range behind {
+		if !s.Usable() {
+			break
+		}
+		if r, err := s.reply(c.stage, c.timeout); err != nil || r.Code == 421 || c.stage == StageData && r.class() < 4 {
+			s.abort()
+		}
 	}
 	if s.Usable() {
 		if r, err := s.command(stage, s.timeouts.Command, "RSET", "RSET"); err != nil || r.class() != 2 || s.in.Buffered() > 0 {
@@ -193,7 +205,7 @@ func (s *Session) refuse(stage string, r Reply) (Outcome, bool) {
 	return refusedBy(stage, r), false
 }
 
-func (s *Session) sendMail(d Delivery) {
+func (s *Session) mailFrom(d Delivery) string {
 	line := "MAIL FROM:<" + d.From.String() + ">"
 	if s.size && d.Size > 0 {
 		line += fmt.Sprintf(" SIZE=%d", d.Size)
@@ -201,15 +213,15 @@ func (s *Session) sendMail(d Delivery) {
 	if s.caps.DSN {
 		line += " RET=HDRS ENVID=" + xtext(EnvelopeID(d.MessageID))
 	}
-	s.send(line, line)
+	return line
 }
 
-func (s *Session) sendRcpt(d Delivery) {
+func (s *Session) rcptTo(d Delivery) string {
 	line := "RCPT TO:<" + d.To.String() + ">"
 	if s.caps.DSN {
 		line += " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;" + xtext(d.To.String())
 	}
-	s.send(line, line)
+	return line
 }
 
 // xtext encodes a parameter value (RFC 3461 §4).

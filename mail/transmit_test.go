@@ -28,13 +28,13 @@ func TestTransmitDialogue(t *testing.T) {
 		caps []string
 		want string
 	}{
-		{nil, "C: MAIL FROM:<a=b@contoh.test>\nS: 250 ok\nC: RCPT TO:<c+d@contoh.test>\nS: 250 ok\n"},
+		{nil, "C: MAIL FROM:<a=b@contoh.test>\nS: 250 ok\nC: RCPT TO:<c+d@contoh.test>\nS: 250 ok\nC: DATA\n"},
 		{
 			[]string{"PIPELINING", "SIZE 1000", "DSN", "CHUNKING", "8BITMIME", "SMTPUTF8"},
 			"C: MAIL FROM:<a=b@contoh.test> SIZE=30 RET=HDRS ENVID=0123\n" +
-				"C: RCPT TO:<c+d@contoh.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;c+2Bd@contoh.test\nS: 250 ok\nS: 250 ok\n",
+				"C: RCPT TO:<c+d@contoh.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;c+2Bd@contoh.test\nC: DATA\nS: 250 ok\nS: 250 ok\n",
 		},
-		{[]string{"SIZE"}, "C: MAIL FROM:<a=b@contoh.test> SIZE=30\nS: 250 ok\nC: RCPT TO:<c+d@contoh.test>\nS: 250 ok\n"},
+		{[]string{"SIZE"}, "C: MAIL FROM:<a=b@contoh.test> SIZE=30\nS: 250 ok\nC: RCPT TO:<c+d@contoh.test>\nS: 250 ok\nC: DATA\n"},
 	}
 	for _, c := range cases {
 		g := gateway{caps: c.caps}
@@ -46,7 +46,7 @@ func TestTransmitDialogue(t *testing.T) {
 				State: mail.OutcomeAccepted, Stage: mail.StageDot, QueueID: "4XyZ", DSN: slices.Contains(c.caps, "DSN"),
 				Reply: mail.Reply{Code: 250, Enhanced: "2.0.0", Lines: []string{"2.0.0 Ok: queued as 4XyZ"}},
 				Dialogue: []byte(fmt.Sprintf(opening, lines("S: 250-", c.caps)) + c.want +
-					"C: DATA\nS: 354 go\n* 30 octets\nC: .\nS: 250 2.0.0 Ok: queued as 4XyZ\n"),
+					"S: 354 go\n* 30 octets\nC: .\nS: 250 2.0.0 Ok: queued as 4XyZ\n"),
 			}
 			want.Dialogue = bytes.ReplaceAll(want.Dialogue, []byte("\r"), nil)
 			if d := cmp.Diff(want, o); d != "" || armed != 1 || !s.Usable() {
@@ -144,7 +144,44 @@ func TestTransmitReplies(t *testing.T) {
 	}
 }
 
-// TestTransmitEarlyReply: a reply before the dot is never success.
+// DATA is sent behind a command that the gateway refuses. What it says to that
+// is never taken for a word about the message, and when it waits for data the
+// connection is dropped without a dot.
+func TestTransmitDataBehindRefusal(t *testing.T) {
+	t.Parallel()
+	for behind, usable := range map[string]bool{
+		"503 5.5.1 no valid recipient\r\n": true,
+		"554 5.5.1 no valid recipient\r\n": true,
+		"451 4.3.0 later\r\n":              true,
+		"421 4.3.0 bye\r\n":                false,
+		"354 go\r\n":                       false,
+		"250 2.0.0 queued as X\r\n":        false,
+		"what\r\n":                         false,
+		"drop":                             false,
+		"stall":                            false,
+	} {
+		for verb, refusal := range map[string]string{"MAIL": "550 5.7.1 not you\r\n", "RCPT": "550 5.1.1 unknown\r\n"} {
+			t.Run(fmt.Sprintf("%s_%.3s", verb, behind), func(t *testing.T) {
+				t.Parallel()
+				g := &gateway{caps: []string{"PIPELINING"}, replies: map[string]string{verb: refusal}, behind: behind}
+				client := g.client()
+				client.Dial = g.dialTCP
+				if behind == "stall" {
+					client.Timeouts.Data = 30 * time.Millisecond
+				}
+				s := connect(t, client)
+				o := s.Transmit(t.Context(), delivery(t), strings.NewReader(text), func() error { t.Error("armed"); return nil })
+				if o.State != mail.OutcomeRejected || o.Stage != strings.ToLower(verb) || o.Reply.String() != strings.TrimSpace(refusal) || s.Usable() != usable {
+					t.Errorf("%s at %s, %q, usable %v, want %v", o.State, o.Stage, o.Reply, s.Usable(), usable)
+				}
+				if messages, _ := g.seen(); len(messages) != 0 {
+					t.Errorf("the server has %q", messages)
+				}
+			})
+		}
+	}
+}
+
 // A gateway that promised enhanced status codes and says taken with one code
 // and refused with the other leaves doubt. Without the promise the text is
 // only text.
@@ -175,6 +212,7 @@ func TestTransmitContradiction(t *testing.T) {
 	}
 }
 
+// A reply before the dot is never success.
 func TestTransmitEarlyReply(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
