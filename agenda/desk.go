@@ -330,8 +330,7 @@ func (b *Book) Restored(ctx context.Context, a Actor, reason string) ([]CopyRef,
 		if err != nil {
 			return err
 		}
-		if err := u.exec("INSERT INTO meta(name, value) VALUES($1, $2) ON CONFLICT(name) DO UPDATE SET value=excluded.value",
-			restored, strconv.FormatInt(seq, 10)); err != nil {
+		if err := u.markRestored(seq); err != nil {
 			return err
 		}
 		doubted, err = u.refs(`SELECT c.entry, c.copy FROM entry e JOIN copy c ON c.entry=e.id
@@ -359,6 +358,14 @@ func (b *Book) Restored(ctx context.Context, a Actor, reason string) ([]CopyRef,
 	return doubted, nil
 }
 
+func (u *update) markRestored(seq int64) error {
+	return u.setMeta(restored, strconv.FormatInt(seq, 10))
+}
+
+func (u *update) setMeta(name, value string) error {
+	return u.exec("INSERT INTO meta(name, value) VALUES($1, $2) ON CONFLICT(name) DO UPDATE SET value=excluded.value", name, value)
+}
+
 const place = "place" // in meta: where the book lay when it last sent
 
 // Place is where the book lay when it last sent, as [Book.SetPlace] wrote it.
@@ -375,15 +382,19 @@ func (b *Book) Place(ctx context.Context) (string, error) {
 // a copy, and nobody knows what the other one has sent.
 func (b *Book) SetPlace(ctx context.Context, where string) error {
 	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
-		return u.exec("INSERT INTO meta(name, value) VALUES($1, $2) ON CONFLICT(name) DO UPDATE SET value=excluded.value", place, where)
+		return u.setMeta(place, where)
 	})
 }
 
 // RestoredSeq is the event since which the book goes on from a backup, 0 if it
 // never came from one.
 func (b *Book) RestoredSeq(ctx context.Context) (int64, error) {
+	return readRestored(ctx, b.readers)
+}
+
+func readRestored(ctx context.Context, q querier) (int64, error) {
 	var value string
-	err := b.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", restored).Scan(&value)
+	err := q.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", restored).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -397,8 +408,9 @@ func (b *Book) RestoredSeq(ctx context.Context) (int64, error) {
 	return seq, nil
 }
 
-// Rebuild drops the index and replays the log into it. The log, the texts and
-// the objects are only read; a crash leaves the old index.
+// Rebuild drops the index and replays the log into it, and so finds the newest
+// restore again. The log, the texts and the objects are only read; a crash
+// leaves the old index.
 func (b *Book) Rebuild(ctx context.Context) error {
 	_, err := b.rebuild(ctx, false)
 	return err
@@ -434,6 +446,9 @@ func (b *Book) rebuild(ctx context.Context, onlyOlder bool) (done bool, err erro
 			return err
 		}
 		u.people = map[string]int64{}
+		if err := u.exec("DELETE FROM meta WHERE name=$1", restored); err != nil {
+			return err
+		}
 		for next := int64(0); next < u.edge.size; {
 			var batch []*event
 			err := readEvents(u.ctx, u.b.conn, "WHERE e.seq >= $1 ORDER BY e.seq LIMIT 1000", []any{next}, func(e *event) error {
@@ -452,6 +467,11 @@ func (b *Book) rebuild(ctx context.Context, onlyOlder bool) (done bool, err erro
 				}
 				if err := apply(u, e); err != nil {
 					return err
+				}
+				if e.typ.name == "desk.restored" {
+					if err := u.markRestored(e.seq); err != nil {
+						return err
+					}
 				}
 				next++
 			}

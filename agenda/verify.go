@@ -47,9 +47,10 @@ const maxProblems = 1000
 // Verify checks the whole book on one snapshot: leaf hashes and tree nodes,
 // the grammar of every record, every text against its commitments, kept
 // objects against their digests, the index against what apply makes of the
-// log, gaps, and every checkpoint's root against the tree. checkNote verifies
-// the signature of a note and returns its text; nil takes the text unverified.
-// The bytes in the vault are the caller's to check ([Book.VaultObjects]).
+// log, the mark of the newest restore, gaps, and every checkpoint's root
+// against the tree. checkNote verifies the signature of a note and returns its
+// text; nil takes the text unverified. The bytes in the vault are the caller's
+// to check ([Book.VaultObjects]).
 //
 // The replay keeps a fingerprint of each index column in memory, about half a
 // kilobyte an entry. An error means that the check could not be made.
@@ -59,7 +60,7 @@ func (b *Book) Verify(ctx context.Context, checkNote func(note []byte) (text []b
 	}
 	err := b.view(ctx, func(q *reader) error {
 		v.q = q
-		for _, check := range []func() error{v.log, v.texts, v.index, v.files, v.notes, v.gaps, v.schema} {
+		for _, check := range []func() error{v.log, v.texts, v.index, v.mark, v.files, v.notes, v.gaps, v.schema} {
 			if err := check(); err != nil {
 				return err
 			}
@@ -82,6 +83,7 @@ type verifier struct {
 	broken    bool           // an event is missing
 	objects   map[Hash]int64 // referenced objects and their stated size, -1: not stated
 	marks     []checkpoint
+	restored  int64 // the newest desk.restored, 0: none
 	origin    string
 }
 
@@ -252,6 +254,8 @@ func (v *verifier) apply(r *logRow, before Hash) {
 		if e.seq != 0 {
 			v.problem("record", e.seq, "desk created twice")
 		}
+	case "desk.restored":
+		v.restored = e.seq
 	case "log.checkpoint":
 		v.report.Checkpoints++
 		v.marks = append(v.marks, checkpoint{
@@ -351,6 +355,19 @@ func (v *verifier) missing(t *table) error {
 		}
 	}
 	return storage(rows.Err())
+}
+
+// mark compares the event since which a sending holds back what was ready
+// before: without the right one a restored book sends again.
+func (v *verifier) mark() error {
+	seq, err := readRestored(v.ctx, v.q)
+	if err != nil && !errors.Is(err, ErrTampered) {
+		return err
+	}
+	if err != nil || seq != v.restored {
+		v.problem("index", -1, "meta %s: value", restored)
+	}
+	return nil
 }
 
 func (v *verifier) differs(t *table, key rowKey, detail string) {

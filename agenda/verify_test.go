@@ -205,6 +205,41 @@ func TestVerifyNamesEntry(t *testing.T) {
 	}
 }
 
+// TestRestoredMark takes from a restored book what tells a sending that it is
+// one; Verify names it and a rebuild finds it in the log.
+func TestRestoredMark(t *testing.T) {
+	t.Parallel()
+	never, once := smallBook(t), smallBook(t)
+	for range 2 {
+		_, err := once.Restored(t.Context(), clerk, "cadangan kemarin")
+		once.must(err)
+	}
+	seq, err := once.RestoredSeq(t.Context())
+	once.must(err)
+	for _, c := range []struct {
+		book *book
+		edit string
+		want int64
+	}{
+		{once, "DELETE FROM meta WHERE name='restored'", seq},
+		{once, "UPDATE meta SET value=value-1 WHERE name='restored'", seq},
+		{once, "UPDATE meta SET value='x' WHERE name='restored'", seq},
+		{never, "INSERT INTO meta(name, value) VALUES('restored', '7')", 0},
+	} {
+		c.book.clean()
+		c.book.sql(c.edit)
+		r, err := c.book.Verify(t.Context(), nil)
+		c.book.must(err)
+		if diff := cmp.Diff([]Problem{{Kind: "index", Seq: -1, Detail: "meta restored: value"}}, r.Problems); diff != "" {
+			t.Errorf("%s: %s", c.edit, diff)
+		}
+		c.book.must(c.book.Rebuild(t.Context()))
+		if got, err := c.book.RestoredSeq(t.Context()); err != nil || got != c.want {
+			t.Errorf("%s: %d after the rebuild, %v, want %d", c.edit, got, err, c.want)
+		}
+	}
+}
+
 // TestRewrittenLog replaces a record and all hashes over it: the tree agrees
 // with itself, the checkpoint does not.
 func TestRewrittenLog(t *testing.T) {
