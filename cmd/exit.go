@@ -66,6 +66,7 @@ var statusOfCode = map[string]int{
 	"desk.archive_private":  exitKey,
 	"desk.archive_same":     exitKey,
 	"desk.archive_unnoted":  exitKey,
+	"desk.backup_key":       exitKey,
 	"desk.before_restore":   exitStep,
 	"desk.book_unreadable":  exitTampered,
 	"desk.box_busy":         exitBusy,

@@ -6,6 +6,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -472,13 +473,23 @@ func (a *app) messageArgs(err error) []any {
 			add("field", e.Field)
 			add("detail", e.Detail)
 			add("detail", errorText(e.Err))
+		case *desk.BackupKeyError:
+			if e.Key == "" {
+				add("want", "packet")
+			}
+			add("value", strings.Join(cmp.Or(e.Key, e.Packet).Groups(), " "))
+			add("path", e.Source)
+			add("key", e.File)
+			if e.Check {
+				add("how", "--dry-run")
+			}
 		case *config.Error:
 			add("field", e.Key)
 			add("detail", a.configDetail(e.Detail))
 			add("detail", errorText(e.Err))
 		}
 	}
-	for _, name := range []string{"entry", "field", "value", "name", "step", "until", "path", "detail", "stage", "flag", "state", "class"} {
+	for _, name := range []string{"entry", "field", "value", "name", "step", "until", "path", "detail", "stage", "flag", "state", "class", "key", "how"} {
 		add(name, a.cat.Text("default."+name))
 	}
 	add("command", a.commandPath())

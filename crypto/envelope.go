@@ -47,14 +47,23 @@ func ReadEnvelope(r io.Reader) (_ *EnvelopeFacts, err error) {
 	if err != nil {
 		return nil, err
 	}
-	facts := &EnvelopeFacts{Format: formatOf(data, 0)}
-	for _, key := range env.keys {
-		facts.Recipients = append(facts.Recipients, packetRecipient(key.parsed))
-	}
+	facts := &EnvelopeFacts{Format: formatOf(data, 0), Recipients: env.recipients()}
 	if _, err := io.Copy(io.Discard, env.data); err != nil {
 		return nil, notAnEnvelope("encrypted packet", err)
 	}
 	return facts, nil
+}
+
+// ReadRecipients is ReadEnvelope for the recipients alone: it reads no further
+// than their packets.
+func ReadRecipients(r io.Reader) (_ []PacketRecipient, err error) {
+	defer guard("envelope", &err)
+	env, err := openEnvelope(r)
+	if err != nil {
+		return nil, err
+	}
+	defer env.release()
+	return env.recipients(), nil
 }
 
 // envelope is a kriptogram read up to its encrypted packet.
@@ -128,6 +137,14 @@ func (env *envelope) encrypted() (*packet.SymmetricallyEncrypted, error) {
 	return data, nil
 }
 
+func (env *envelope) recipients() []PacketRecipient {
+	all := make([]PacketRecipient, len(env.keys))
+	for i, key := range env.keys {
+		all[i] = packetRecipient(key.parsed)
+	}
+	return all
+}
+
 // release gives the reader back; the envelope cannot be read any more.
 func (env *envelope) release() {
 	env.data.r.Reset(nil)
@@ -154,6 +171,12 @@ func packetRecipient(key *packet.EncryptedKey) PacketRecipient {
 		r.Fingerprint = Fingerprint(hex.EncodeToString(key.KeyFingerprint))
 	}
 	return r
+}
+
+// names reports whether the packet names a key, which one for SEIPDv1 does by
+// 64 bits.
+func (r PacketRecipient) names(key *packet.PublicKey) bool {
+	return r.KeyID == key.KeyId && (r.Version != 6 || r.Fingerprint == fingerprintOf(key))
 }
 
 // formatOf names the format of an encrypted packet. mdcCipher is the cipher

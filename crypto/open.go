@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -161,14 +162,14 @@ func (p OpenParams) sessionKeys(env *envelope) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !p.ours(parsed) {
+		if !p.Key.Opens(packetRecipient(parsed)) {
 			return nil, fault(ErrNotRecipient, "sidecar", "", nil).of(fpr)
 		}
 		return packets[0].bytes(), nil
 	}
 	var ours []byte
 	for _, key := range env.keys {
-		if p.ours(key.parsed) {
+		if p.Key.Opens(packetRecipient(key.parsed)) {
 			ours = append(ours, key.raw.bytes()...)
 		}
 	}
@@ -178,45 +179,31 @@ func (p OpenParams) sessionKeys(env *envelope) ([]byte, error) {
 	return ours, nil
 }
 
-// OpensSidecar reports whether a sidecar names a key of the certificate. One
-// for SEIPDv1 names it by 64 bits, so that this is a hint for people which
-// key to fetch and proves nothing.
+// OpensSidecar reports whether a sidecar names a key of the certificate, as
+// [Certificate.Opens] does.
 func (c *Certificate) OpensSidecar(sidecar []byte) bool {
 	packets, err := splitPackets(sidecar)
 	if err != nil || len(packets) != 1 || packets[0].tag != tagPKESK {
 		return false
 	}
 	parsed, err := parseSessionKey(packets[0])
-	if err != nil {
-		return false
-	}
+	return err == nil && c.Opens(packetRecipient(parsed))
+}
+
+// Opens reports whether a packet names a key of the certificate. One for
+// SEIPDv1 names it by 64 bits, so that this is a hint for people which key to
+// fetch and proves nothing.
+func (c *Certificate) Opens(r PacketRecipient) bool {
 	e, err := c.entity()
 	if err != nil {
 		return false
 	}
-	keys := []*packet.PublicKey{e.PrimaryKey}
-	for i := range e.Subkeys {
-		keys = append(keys, e.Subkeys[i].PublicKey)
-	}
-	for _, k := range keys {
-		if k.KeyId == parsed.KeyId && (parsed.Version != 6 || bytes.Equal(k.Fingerprint, parsed.KeyFingerprint)) {
-			return true
-		}
-	}
-	return false
+	return r.names(e.PrimaryKey) || slices.ContainsFunc(e.Subkeys, func(s openpgp.Subkey) bool { return r.names(s.PublicKey) })
 }
 
-// ours reports whether a packet names one of our keys, or nobody.
-func (p OpenParams) ours(key *packet.EncryptedKey) bool {
-	if key.KeyId == 0 {
-		return true
-	}
-	for _, s := range p.Key.secrets() {
-		if s.KeyId == key.KeyId && (key.Version != 6 || bytes.Equal(s.Fingerprint, key.KeyFingerprint)) {
-			return true
-		}
-	}
-	return false
+// Opens reports whether a packet names one of our secret keys, or nobody.
+func (k *Key) Opens(r PacketRecipient) bool {
+	return r.KeyID == 0 || slices.ContainsFunc(k.secrets(), func(s *packet.PrivateKey) bool { return r.names(&s.PublicKey) })
 }
 
 // keyring puts the signers first: the library takes the first certificate

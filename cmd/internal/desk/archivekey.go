@@ -368,15 +368,18 @@ func (d *Desk) archiveKeyOfPacket(ctx context.Context, packet []byte) (agenda.Ar
 
 // ArchiveKeysWaiting are the paths of private archive keys that still lie in
 // the desk, none when they were moved away as they should.
-func (d *Desk) ArchiveKeysWaiting() []string {
-	list, err := os.ReadDir(d.path(awayFolder))
+func (d *Desk) ArchiveKeysWaiting() []string { return keyFiles(d.path(awayFolder)) }
+
+// keyFiles are the paths of the private keys in a folder, by their names.
+func keyFiles(folder string) []string {
+	list, err := os.ReadDir(folder)
 	if err != nil {
 		return nil
 	}
 	var paths []string
 	for _, e := range list {
 		if strings.HasSuffix(e.Name(), ".key") && !strings.HasPrefix(e.Name(), ".") {
-			paths = append(paths, d.path(awayFolder, e.Name()))
+			paths = append(paths, filepath.Join(folder, e.Name()))
 		}
 	}
 	return paths

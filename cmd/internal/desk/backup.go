@@ -410,7 +410,28 @@ const (
 	CodeBackupOlder   = "desk.backup_older"   // the present book is further on
 	CodeBackupForeign = "desk.backup_foreign" // of another desk, or of another past
 	CodeBackupForm    = "desk.backup_form"    // not a backup, or not whole
+	CodeBackupKey     = "desk.backup_key"     // enciphered to another key
 )
+
+// BackupKeyError refuses a private key that a backup is not enciphered to, and
+// names one that it is.
+type BackupKeyError struct {
+	Source string // the backup
+	Check  bool   // it was only to be checked
+	// Key is the archive key; zero when nothing here knows it.
+	Key crypto.Fingerprint
+	// Packet is what the backup itself says: the fingerprint of the encryption
+	// key, or its 64 bits.
+	Packet crypto.Fingerprint
+	File   string // where the private key lies, "" when it is not at hand
+}
+
+// Code returns the stable code.
+func (*BackupKeyError) Code() string { return CodeBackupKey }
+
+func (e *BackupKeyError) Error() string {
+	return fmt.Sprintf("%s: %s opens with %s", CodeBackupKey, e.Source, cmp.Or(e.Key, e.Packet))
+}
 
 // Restore makes a desk of a backup. It is unpacked and checked beside the
 // wanted folder; only then the present folder, if there is one, is renamed
@@ -432,7 +453,7 @@ func Restore(ctx context.Context, p RestoreParams, o Options) (Restored, error) 
 	if err := res.lookAt(ctx, o); err != nil {
 		return res, err
 	}
-	key, err := restoreKey(ctx, p)
+	key, err := restoreKey(ctx, p, o)
 	if err != nil {
 		return res, err
 	}
@@ -512,7 +533,9 @@ func (res *Restored) lookAt(ctx context.Context, o Options) error {
 	return nil
 }
 
-func restoreKey(ctx context.Context, p RestoreParams) (*crypto.Key, error) {
+// restoreKey reads the private key. That it is another one than the backup
+// wants is told before its passphrase is asked.
+func restoreKey(ctx context.Context, p RestoreParams, o Options) (*crypto.Key, error) {
 	data, err := readLimited(p.KeyFile, maxKeyFile)
 	if err != nil {
 		return nil, &Error{code: CodeFile, Field: p.KeyFile, Err: err}
@@ -522,7 +545,77 @@ func restoreKey(ctx context.Context, p RestoreParams) (*crypto.Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	f, err := openBackup(p.Source)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	wanted, err := crypto.ReadRecipients(f)
+	if err != nil {
+		return nil, backupFault(p.Source, err)
+	}
+	if !slices.ContainsFunc(wanted, key.Opens) {
+		return nil, otherKey(ctx, p, o, wanted)
+	}
 	return key, unlockKey(ctx, key, KeyUse{Title: p.KeyFile, Purpose: ForRestore}, p.Secrets)
+}
+
+// otherKey names a key that opens the backup: by a private key beside the given
+// one or in the desk, else by a certificate that the book there keeps, else as
+// the backup does. What cannot be read only gives no name.
+func otherKey(ctx context.Context, p RestoreParams, o Options, wanted []crypto.PacketRecipient) error {
+	e := &BackupKeyError{Source: p.Source, Check: p.Check, Packet: wanted[0].Fingerprint}
+	if e.Packet == "" {
+		e.Packet = crypto.Fingerprint(fmt.Sprintf("%016x", wanted[0].KeyID))
+	}
+	for _, folder := range []string{filepath.Dir(p.KeyFile), filepath.Join(p.Dir, awayFolder)} {
+		for _, path := range keyFiles(folder) {
+			data, err := readLimited(path, maxKeyFile)
+			if err != nil {
+				continue
+			}
+			key, err := crypto.ParseKey(data)
+			clear(data)
+			if err == nil && slices.ContainsFunc(wanted, key.Opens) {
+				e.Key, e.File = key.Certificate().Fingerprint(), path
+				return e
+			}
+		}
+	}
+	b, err := agenda.Open(ctx, filepath.Join(p.Dir, bookFile), agenda.Options{Now: o.Now, ReadOnly: true})
+	if err != nil {
+		return e
+	}
+	defer b.Close()
+	known, err := b.ArchiveKeys(ctx)
+	if err != nil {
+		return e
+	}
+	for _, k := range known {
+		if cert, err := crypto.ParseCertificate(k.Certificate.Data); err == nil && slices.ContainsFunc(wanted, cert.Opens) {
+			e.Key = cert.Fingerprint()
+		}
+	}
+	return e
+}
+
+func openBackup(path string) (*os.File, error) {
+	err := regular(path)
+	if err == nil {
+		var f *os.File
+		if f, err = os.Open(path); err == nil {
+			return f, nil
+		}
+	}
+	return nil, &Error{code: CodeFile, Field: path, Err: err}
+}
+
+// backupFault tells a file that is no backup from one that does not open.
+func backupFault(path string, err error) error {
+	if code := coded(err); code == "crypto.malformed" || code == "crypto.envelope" {
+		return &Error{code: CodeBackupForm, Field: path, Err: err}
+	}
+	return err
 }
 
 // unpacked is what a backup held beside its files.
@@ -534,12 +627,9 @@ type unpacked struct {
 // unpack deciphers a backup into the folder build. What it wrote is worth
 // nothing unless it returns without an error.
 func unpack(ctx context.Context, p RestoreParams, build string, key *crypto.Key, now time.Time) (unpacked, error) {
-	if err := regular(p.Source); err != nil {
-		return unpacked{}, &Error{code: CodeFile, Field: p.Source, Err: err}
-	}
-	f, err := os.Open(p.Source)
+	f, err := openBackup(p.Source)
 	if err != nil {
-		return unpacked{}, &Error{code: CodeFile, Field: p.Source, Err: err}
+		return unpacked{}, err
 	}
 	defer f.Close()
 	var src io.Reader = f
@@ -555,13 +645,12 @@ func unpack(ctx context.Context, p RestoreParams, build string, key *crypto.Key,
 		done <- err
 	}()
 	_, opening := crypto.Open(ctx, w, src, crypto.OpenParams{Key: key, Now: now, MaxPlaintext: 1 << 50})
+	opening = backupFault(p.Source, opening)
 	w.CloseWithError(opening)
 	reading := <-done
 	switch {
 	case ctx.Err() != nil:
 		return unpacked{}, ctx.Err()
-	case opening != nil && coded(opening) == "crypto.malformed", opening != nil && coded(opening) == "crypto.envelope":
-		return unpacked{}, &Error{code: CodeBackupForm, Field: p.Source, Err: opening}
 	case opening != nil && coded(opening) != "" && !errors.Is(opening, reading):
 		return unpacked{}, opening
 	case reading != nil && coded(reading) != "":

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	smtp "github.com/emersion/go-smtp"
+	"github.com/google/go-cmp/cmp"
 
 	"sandi/agenda"
+	"sandi/crypto"
 	"sandi/mail/loopback"
 )
 
@@ -158,7 +160,7 @@ func TestRestoreRefusesForeign(t *testing.T) {
 	}
 	refused("over another desk", source, key, other.Dir, CodeBackupForeign)
 	empty := filepath.Join(t.TempDir(), "kosong")
-	refused("with a key of another desk", source, other.archiveKeyOf(), empty, "crypto.not_recipient")
+	refused("with a key of another desk", source, other.archiveKeyOf(), empty, CodeBackupKey)
 	refused("no backup", f.file("bukan", []byte("bukan cadangan")), key, empty, CodeBackupForm)
 	data, err := os.ReadFile(source)
 	f.check(err)
@@ -177,6 +179,52 @@ func TestRestoreRefusesForeign(t *testing.T) {
 	refused("another past", later, key, twin, CodeBackupForeign)
 	if _, err := f.restore(later, key, twin, func(p *RestoreParams) { p.Foreign = true }); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRestoreNamesItsKey tells whoever brings another key which one opens the
+// backup, before a passphrase is asked: by a key file near, by the book there,
+// else as the backup itself does.
+func TestRestoreNamesItsKey(t *testing.T) {
+	t.Parallel()
+	f, other := newOffice(t, loopback.Options{}), newOffice(t, loopback.Options{})
+	key, source, wrong := f.archiveKeyOf(), f.backup(), other.archiveKeyOf()
+	data, err := os.ReadFile(key)
+	f.check(err)
+	cert, err := crypto.CertificateOfSecret(data)
+	f.check(err)
+	here := filepath.Join(f.Dir, awayFolder, "arsip.key")
+	together := t.TempDir()
+	stick := filepath.Join(together, "arsip.key")
+	locked, err := os.ReadFile(wrong)
+	f.check(err)
+	f.check(errors.Join(os.WriteFile(filepath.Join(together, "arsip-lain.key"), locked, 0o600), os.WriteFile(stick, data, 0o600)))
+	empty := filepath.Join(t.TempDir(), "kosong")
+	packet := cert.Facts(f.Now()).Encryption.Fingerprint
+	for _, c := range []struct {
+		name, key, dir string
+		want           BackupKeyError
+		before         func()
+	}{
+		{name: "a new machine", key: wrong, dir: empty, want: BackupKeyError{}},
+		{name: "beside it", key: filepath.Join(together, "arsip-lain.key"), dir: empty, want: BackupKeyError{Key: cert.Fingerprint(), File: stick}},
+		{name: "the book knows it", key: wrong, dir: f.Dir, want: BackupKeyError{Key: cert.Fingerprint()}},
+		{
+			name: "it waits in the desk", key: wrong, dir: f.Dir, want: BackupKeyError{Key: cert.Fingerprint(), File: here},
+			before: func() { f.check(os.WriteFile(here, data, 0o600)) },
+		},
+	} {
+		if c.before != nil {
+			c.before()
+		}
+		c.want.Source, c.want.Check, c.want.Packet = source, true, packet
+		_, err := f.restore(source, c.key, c.dir, func(p *RestoreParams) { p.Check, p.Secrets = true, nil })
+		var got *BackupKeyError
+		if !errors.As(err, &got) {
+			t.Errorf("%s: %v", c.name, err)
+		} else if diff := cmp.Diff(c.want, *got); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
+		}
 	}
 }
 
