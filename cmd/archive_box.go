@@ -13,21 +13,32 @@ import (
 	"sandi/agenda"
 	"sandi/cmd/internal/desk"
 	"sandi/cmd/internal/render"
+	"sandi/mail"
 )
 
 type boxProblemJSON struct {
-	Box   string  `json:"box"`
-	Entry *string `json:"entry"` // null: the box as a whole
-	Copy  int     `json:"copy"`
-	Why   string  `json:"why"`
+	Box    string  `json:"box"`
+	Entry  *string `json:"entry"` // null: the box as a whole
+	Copy   int     `json:"copy"`
+	Why    string  `json:"why"`
+	Offset *int64  `json:"offset"` // null: the box as a whole
+	Length *int64  `json:"length"`
+}
+
+type boxUnfinishedJSON struct {
+	Box     string   `json:"box"`
+	Offset  int64    `json:"offset"`
+	Length  int64    `json:"length"`
+	Entries []string `json:"entries"`
 }
 
 type boxReportJSON struct {
-	Schema   string           `json:"schema"` // sandi.archive/1
-	Boxes    int              `json:"boxes"`
-	Messages int              `json:"messages"`
-	Octets   int64            `json:"octets"`
-	Problems []boxProblemJSON `json:"problems"`
+	Schema     string              `json:"schema"` // sandi.archive/1
+	Boxes      int                 `json:"boxes"`
+	Messages   int                 `json:"messages"`
+	Octets     int64               `json:"octets"`
+	Problems   []boxProblemJSON    `json:"problems"`
+	Unfinished []boxUnfinishedJSON `json:"unfinished"` // being filed, or broken off: no problem
 }
 
 // archiveVerify compares every filed message with what was sent.
@@ -39,13 +50,22 @@ func (a *app) archiveVerify() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v := boxReportJSON{Schema: "sandi.archive/1", Boxes: r.Boxes, Messages: r.Messages, Octets: r.Octets, Problems: []boxProblemJSON{}}
+			v := boxReportJSON{
+				Schema: "sandi.archive/1", Boxes: r.Boxes, Messages: r.Messages, Octets: r.Octets,
+				Problems: []boxProblemJSON{}, Unfinished: []boxUnfinishedJSON{},
+			}
 			for _, p := range r.Problems {
 				one := boxProblemJSON{Box: p.Box, Copy: p.Copy, Why: p.Why}
 				if p.Entry != (agenda.Name{}) {
 					one.Entry = render.Text(p.Entry.Long())
 				}
+				if p.Extent != (mail.Extent{}) {
+					one.Offset, one.Length = &p.Extent.Offset, &p.Extent.Length
+				}
 				v.Problems = append(v.Problems, one)
+			}
+			for _, u := range r.Unfinished {
+				v.Unfinished = append(v.Unfinished, boxUnfinishedJSON{u.Box, u.Extent.Offset, u.Extent.Length, entryNames(u.Entries)})
 			}
 			err = a.result(v, func(w io.Writer) {
 				for _, p := range r.Problems {
@@ -53,14 +73,28 @@ func (a *app) archiveVerify() *cobra.Command {
 					if p.Entry != (agenda.Name{}) {
 						what += ", " + p.Entry.String()
 					}
-					fmt.Fprintln(w, a.cat.Text("archive.problem", "what", what, "why", a.cat.Text("archive.why."+p.Why)))
+					why := a.cat.Text("archive.why."+p.Why, "offset", a.cat.Number(p.Extent.Offset), "length", a.cat.Number(p.Extent.Length))
+					fmt.Fprintln(w, a.cat.Text("archive.problem", "what", what, "why", why))
+				}
+				for _, u := range r.Unfinished {
+					fmt.Fprintln(w, a.cat.Text("archive.unfinished", "box", u.Box, "names", compact(ranges(u.Entries, a.thisYear())),
+						"offset", a.cat.Number(u.Extent.Offset), "length", a.cat.Number(u.Extent.Length)))
 				}
 				fmt.Fprintln(w, a.cat.Text("archive.verified", "boxes", r.Boxes, "n", r.Messages, "size", a.cat.Size(r.Octets), "bad", len(r.Problems)))
 			})
-			if err == nil && len(r.Problems) > 0 {
-				for _, box := range damagedBoxes(r) {
-					a.say("archive.next_rebuild", "box", box)
-				}
+			if err != nil {
+				return err
+			}
+			for _, u := range r.Unfinished {
+				a.say("archive.next_file", "names", compact(ranges(u.Entries, a.thisYear())))
+			}
+			for _, box := range boxesWith(r, desk.BoxMissing, desk.BoxShort, desk.BoxGap, desk.BoxTail, desk.BoxMessage) {
+				a.say("archive.next_rebuild", "box", box)
+			}
+			for _, box := range boxesWith(r, desk.BoxUnknown) {
+				a.say("archive.next_unknown", "path", d.BoxPath(box))
+			}
+			if len(r.Problems) > 0 {
 				err = a.told(exitTampered)
 			}
 			return err
@@ -69,10 +103,11 @@ func (a *app) archiveVerify() *cobra.Command {
 	return c
 }
 
-func damagedBoxes(r desk.BoxReport) []string {
+// boxesWith lists the boxes in which one of these was found, each once.
+func boxesWith(r desk.BoxReport, why ...string) []string {
 	var boxes []string
 	for _, p := range r.Problems {
-		if p.Why != desk.BoxVault && p.Why != desk.BoxMode && !slices.Contains(boxes, p.Box) {
+		if slices.Contains(why, p.Why) && !slices.Contains(boxes, p.Box) {
 			boxes = append(boxes, p.Box)
 		}
 	}

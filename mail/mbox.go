@@ -3,6 +3,7 @@ package mail
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -75,19 +76,7 @@ func AppendMboxAll(f *os.File, from Address, messages []MboxMessage) ([]Extent, 
 	extents := make([]Extent, len(messages))
 	for i, m := range messages {
 		extents[i].Offset = out.n
-		// A writer of its own for every message: it ends one only when it is
-		// closed or begins the next.
-		box := mbox.NewWriter(out)
-		w, err := box.CreateMessage(from.String(), m.At)
-		if err == nil {
-			// In small pieces, since the writer keeps each until its lines are out;
-			// a source that wrote itself would come in one piece.
-			_, err = io.CopyBuffer(w, struct{ io.Reader }{m.Message}, buf.block[:8<<10])
-		}
-		if err == nil {
-			err = box.Close()
-		}
-		if err != nil {
+		if err := writeMbox(out, from, m, buf.block[:8<<10]); err != nil {
 			return nil, fmt.Errorf("append to mbox: %w", err)
 		}
 		extents[i].Length = out.n - extents[i].Offset
@@ -99,6 +88,23 @@ func AppendMboxAll(f *os.File, from Address, messages []MboxMessage) ([]Extent, 
 		return nil, fmt.Errorf("append to mbox: %w", err)
 	}
 	return extents, nil
+}
+
+// writeMbox writes a message as it stands in a box.
+func writeMbox(out io.Writer, from Address, m MboxMessage, piece []byte) error {
+	// A writer of its own for every message: it ends one only when it is
+	// closed or begins the next.
+	box := mbox.NewWriter(out)
+	w, err := box.CreateMessage(from.String(), m.At)
+	if err == nil {
+		// In small pieces, since the writer keeps each until its lines are out;
+		// a source that wrote itself would come in one piece.
+		_, err = io.CopyBuffer(w, struct{ io.Reader }{m.Message}, piece)
+	}
+	if err == nil {
+		err = box.Close()
+	}
+	return err
 }
 
 // mboxBuffers is the working space of one append. A box is appended to once a
@@ -194,6 +200,75 @@ func CheckMbox(box io.ReaderAt, offset, length int64, frozen io.Reader) error {
 		return fault(CodeMbox, "mbox", "message not the one that was sent")
 	}
 	return nil
+}
+
+// MatchMbox tells whether box begins with what AppendMbox writes for a message,
+// and returns its length; a box that ends within it matches as far as it goes.
+// 0: something else lies there.
+func MatchMbox(box io.Reader, from Address, m MboxMessage) (int64, error) {
+	match := &mboxMatch{box: bufio.NewReaderSize(box, 64<<10)}
+	err := writeMbox(match, from, m, make([]byte, 8<<10))
+	switch {
+	case match.differs:
+		return 0, nil
+	case err != nil && !errors.Is(err, io.EOF):
+		return 0, fmt.Errorf("mbox: %w", err)
+	}
+	return match.n, nil
+}
+
+// mboxMatch compares what is written with a box; a write fails with io.EOF
+// when either ends it.
+type mboxMatch struct {
+	box     *bufio.Reader
+	piece   []byte
+	n       int64 // octets that are the same
+	differs bool
+}
+
+func (m *mboxMatch) Write(p []byte) (int, error) {
+	m.piece = append(m.piece[:0], p...)
+	n, err := io.ReadFull(m.box, m.piece)
+	m.n += int64(n)
+	if m.differs = !bytes.Equal(m.piece[:n], p[:n]); m.differs || errors.Is(err, io.ErrUnexpectedEOF) {
+		return n, io.EOF
+	}
+	return n, err
+}
+
+// FindMbox returns where the messages of a box may begin, which is at every
+// separator line in front of a Message-ID, by that ID without its brackets.
+func FindMbox(box io.Reader) (map[string][]int64, error) {
+	lines := bufio.NewReaderSize(box, 64<<10)
+	found := map[string][]int64{}
+	start, at := int64(-1), int64(0)
+	folded := false // the ID stands on the next line
+	for whole := true; ; {
+		line, err := lines.ReadSlice('\n')
+		value, ok := bytes.CutPrefix(line, []byte("Message-ID:"))
+		if folded {
+			value = line
+		}
+		switch {
+		case !whole: // the rest of a long line
+		case bytes.HasPrefix(line, []byte("From ")):
+			start, folded = at, false
+		case start >= 0 && (ok || folded):
+			id := bytes.Trim(value, "<> \r\n")
+			if folded = len(id) == 0; !folded {
+				found[string(id)] = append(found[string(id)], start)
+				start = -1
+			}
+		}
+		at += int64(len(line))
+		whole = err == nil
+		switch {
+		case errors.Is(err, io.EOF):
+			return found, nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return nil, fmt.Errorf("mbox: %w", err)
+		}
+	}
 }
 
 // sameText compares two texts up to the line ends at their ends.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-mbox"
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"sandi/mail"
@@ -186,6 +187,72 @@ func TestAppendMboxCrashTail(t *testing.T) {
 	}
 	if o2, l2, err := mail.AppendMbox(f, from, friday, strings.NewReader(m)); err != nil || o2 != l || mail.CheckMbox(f, o2, l2, strings.NewReader(m)) != nil {
 		t.Errorf("after the tail was moved aside: %d %d %v", o2, l2, err)
+	}
+}
+
+// Whatever a crash leaves of a message is known as the beginning of it, and
+// nothing else is.
+func TestMatchMbox(t *testing.T) {
+	t.Parallel()
+	from, other := address(t, "persandian@contoh.test"), address(t, "lain@contoh.test")
+	m, f := composed(t), box(t)
+	for range 2 { // a box may go on behind it
+		if _, _, err := mail.AppendMbox(f, from, friday, strings.NewReader(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	length := int64(len(whole) / 2)
+	match := func(box []byte, from mail.Address, m string) int64 {
+		t.Helper()
+		n, err := mail.MatchMbox(bytes.NewReader(box), from, mail.MboxMessage{At: friday, Message: strings.NewReader(m)})
+		if err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	for cut := range int64(len(whole)) + 1 {
+		if n := match(whole[:cut], from, m); n != min(cut, length) {
+			t.Fatalf("cut at %d: %d octets of %d", cut, n, length)
+		}
+	}
+	for i := range length {
+		bent := bytes.Clone(whole)
+		bent[i] ^= 1
+		if n := match(bent, from, m); n != 0 {
+			t.Fatalf("octet %d changed: %d octets the same", i, n)
+		}
+	}
+	if n := match(whole, other, m); n != 0 {
+		t.Errorf("another sender: %d", n)
+	}
+	if n := match(whole, from, m+"x\r\n"); n != 0 {
+		t.Errorf("another message: %d", n)
+	}
+}
+
+func TestFindMbox(t *testing.T) {
+	t.Parallel()
+	parts := []string{
+		"before\nMessage-ID: <none@x.test>\n\n",
+		"From a@x.test\nMessage-ID: <a@x.test>\n\nMessage-ID: <body@x.test>\n\n",
+		"From a@x.test\n\nno ID\n\n",
+		"From " + strings.Repeat("long From x", 10_000) + "\nSubject: x\nMessage-ID:\n <folded@x.test>\n\n\n",
+		"From a@x.test\r\nMessage-ID:  <a@x.test>\r\n\r\nx",
+	}
+	at := make([]int64, len(parts))
+	for i := range parts[1:] {
+		at[i+1] = at[i] + int64(len(parts[i]))
+	}
+	got, err := mail.FindMbox(strings.NewReader(strings.Join(parts, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string][]int64{"a@x.test": {at[1], at[4]}, "folded@x.test": {at[3]}}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/vault"
@@ -256,6 +257,14 @@ func (d *Desk) asideTail(ctx context.Context, f *os.File, box string) error {
 	return nil
 }
 
+// filedAt is the time in front of a message in its box.
+func filedAt(e agenda.Entry, c agenda.Copy) time.Time {
+	if c.SettledAt.IsZero() {
+		return e.ReleasedAt
+	}
+	return c.SettledAt
+}
+
 func (d *Desk) fillBox(ctx context.Context, f *os.File, box, place string, entries []agenda.Entry) ([]agenda.Archiving, error) {
 	var messages []mail.MboxMessage
 	defer func() {
@@ -269,11 +278,7 @@ func (d *Desk) fillBox(ctx context.Context, f *os.File, box, place string, entri
 			if err != nil {
 				return nil, err
 			}
-			at := c.SettledAt
-			if at.IsZero() {
-				at = e.ReleasedAt
-			}
-			messages = append(messages, mail.MboxMessage{At: at, Message: msg})
+			messages = append(messages, mail.MboxMessage{At: filedAt(e, c), Message: msg})
 		}
 	}
 	from, err := mail.ParseAddress(d.Config.Gateway.From)

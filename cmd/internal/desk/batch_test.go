@@ -635,6 +635,186 @@ func TestBoxIsCheckedAndRebuilt(t *testing.T) {
 	}
 }
 
+// A message that somebody put into a box is named with its place, wherever it
+// is; the messages that it moved are found behind it.
+func TestSlippedMessages(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	names := f.attached(4, "jateng")
+	f.send(names...)
+	_, errs := f.ArchiveAll(ctx, names[:3], "")
+	f.check(errors.Join(errs...))
+	const box = "2026/surat.mbox"
+	path := f.BoxPath(box)
+	whole, err := os.ReadFile(path)
+	f.check(err)
+	filed, err := f.Boxed(ctx, agenda.Filter{})
+	f.check(err)
+	var extents []mail.Extent
+	for _, x := range filed {
+		extents = append(extents, mail.Extent{Offset: x.Copy.Offset, Length: x.Copy.Length})
+	}
+	second, third, end := extents[1].Offset, extents[2].Offset, int64(len(whole))
+	slip := "From palsu@contoh.test Fri Nov 20 02:31:07 2026\nFrom: palsu@contoh.test\nMessage-ID: <" + filed[1].Copy.MessageID + ">\n\nisi\n\n\n"
+	n := int64(len(slip))
+	gap := func(at int64) BoxProblem {
+		return BoxProblem{Box: box, Why: BoxGap, Extent: mail.Extent{Offset: at, Length: n}}
+	}
+	tail := func(at, length int64) BoxProblem {
+		return BoxProblem{Box: box, Why: BoxTail, Extent: mail.Extent{Offset: at, Length: length}}
+	}
+	message := func(i int) BoxProblem {
+		return BoxProblem{Box: box, Entry: names[i], Copy: 1, Why: BoxMessage, Extent: extents[i]}
+	}
+	a, b, c := string(whole[:second]), string(whole[second:third]), string(whole[third:])
+	bent := b[:len(b)/2] + "#" + b[len(b)/2+1:]
+	verified := func(name string, want []BoxProblem) {
+		t.Helper()
+		r, err := f.VerifyBoxes(ctx)
+		f.check(err)
+		if diff := cmp.Diff(want, r.Problems); diff != "" || r.Unfinished != nil {
+			t.Errorf("%s: %s%v", name, diff, r.Unfinished)
+		}
+	}
+	replace := func(content string) {
+		t.Helper()
+		f.check(errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte(content), 0o600), os.Chmod(path, 0o400)))
+	}
+	for _, x := range []struct {
+		name, box string
+		want      []BoxProblem
+	}{
+		{"nothing", a + b + c, nil},
+		{"before the first", slip + a + b + c, []BoxProblem{gap(0)}},
+		{"between", a + slip + b + c, []BoxProblem{gap(second)}},
+		{"before the last", a + b + slip + c, []BoxProblem{gap(third)}},
+		{"behind", a + b + c + slip, []BoxProblem{tail(end, n)}},
+		{"everywhere", slip + a + slip + b + slip + c + slip, []BoxProblem{gap(0), gap(second + n), gap(third + 2*n), tail(end+3*n, n)}},
+		{"the last once more", a + b + c + c, []BoxProblem{tail(end, int64(len(c)))}},
+		{"before a changed one", a + slip + bent + c, []BoxProblem{message(1), gap(third)}},
+		{"for another", a + slip + c, []BoxProblem{{Box: box, Why: BoxShort}, message(1)}},
+		{"for the place of another", a + c + b, []BoxProblem{message(2), {Box: box, Why: BoxGap, Extent: mail.Extent{Offset: second, Length: int64(len(c))}}}},
+	} {
+		replace(x.box)
+		verified(x.name, x.want)
+	}
+
+	// Filing moves aside what lies behind the recorded end, here of the third.
+	replace(a + slip + b + c)
+	if _, err = f.Archive(ctx, names[3], ""); coded(err) != mail.CodeMbox {
+		t.Errorf("filed behind a torn message: %v", err)
+	}
+	verified("filed behind", []BoxProblem{message(2), gap(second)})
+	_, _, err = f.RebuildBox(ctx, box)
+	f.check(err)
+	_, err = f.Archive(ctx, names[3], "")
+	f.check(err)
+	verified("rebuilt", nil)
+
+	// A box of its own.
+	lone := f.BoxPath("2025/kriptogram.mbox")
+	f.check(errors.Join(os.Mkdir(filepath.Dir(lone), 0o700), os.WriteFile(lone, []byte(slip), 0o400)))
+	verified("a box of its own", []BoxProblem{{Box: "2025/kriptogram.mbox", Why: BoxUnknown, Extent: mail.Extent{Length: n}}})
+}
+
+// What a filing has appended and not recorded is told as that, wherever it
+// stopped, and as nothing else when anything is put to it.
+func TestUnfinishedFiling(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	names := f.attached(3, "jateng", "batang")
+	f.send(names...)
+	for first := range 2 { // in a new box, and behind a letter
+		e := []agenda.Entry{f.entry(names[first]), f.entry(names[first+1])}
+		box := boxName(e[0])
+		w, release, err := f.openBox(box, "")
+		f.check(err)
+		st, err := w.Stat()
+		f.check(err)
+		end := st.Size()
+		_, err = f.fillBox(ctx, w, box, "", e)
+		f.check(err)
+		whole, err := os.ReadFile(w.Name())
+		f.check(err)
+		size := int64(len(whole))
+		seen := map[string]int{}
+		for cut := size; cut > end; cut -= 41 {
+			f.check(w.Truncate(cut))
+			r, err := f.VerifyBoxes(ctx)
+			f.check(err)
+			want := []BoxUnfinished{{Box: box, Extent: mail.Extent{Offset: end, Length: cut - end}, Entries: []agenda.Name{e[0].Name, e[1].Name}}}
+			if len(r.Unfinished) == 1 && len(r.Unfinished[0].Entries) == 1 {
+				want[0].Entries = want[0].Entries[:1]
+			}
+			if diff := cmp.Diff(want, r.Unfinished); diff != "" || r.Problems != nil {
+				t.Fatalf("cut at %d of %d: %s%+v", cut, size, diff, r.Problems)
+			}
+			seen[fmt.Sprint(r.Unfinished[0].Entries)]++
+		}
+		if len(seen) != 2 {
+			t.Errorf("one letter and both: %v", seen)
+		}
+		for _, bent := range [][]byte{append(bytes.Clone(whole), "From x\n\nx\n\n"...), append(whole[:size-9:size-9], "x\n\n"...)} {
+			_, err = w.WriteAt(bent, 0)
+			f.check(errors.Join(err, w.Truncate(int64(len(bent)))))
+			r, err := f.VerifyBoxes(ctx)
+			f.check(err)
+			want := []BoxProblem{{Box: box, Why: BoxTail, Extent: mail.Extent{Offset: end, Length: int64(len(bent)) - end}}}
+			if end == 0 {
+				want[0].Why = BoxUnknown
+			}
+			if diff := cmp.Diff(want, r.Problems); diff != "" || r.Unfinished != nil {
+				t.Errorf("%s%+v", diff, r.Unfinished)
+			}
+		}
+		f.check(release())
+		_, err = f.Archive(ctx, names[first], "")
+		f.check(err)
+	}
+	r, err := f.VerifyBoxes(ctx)
+	if err != nil || r.Problems != nil || r.Unfinished != nil {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// A check beside another process that files finds nothing wrong.
+func TestVerifyWhileFiling(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	ctx := t.Context()
+	names := f.attached(20, "jateng")
+	f.send(names...)
+	other, err := Open(ctx, f.Dir, f.options())
+	f.check(err)
+	defer other.Close()
+	filing := make(chan error, 1)
+	go func() {
+		var errs []error
+		for _, n := range names {
+			_, err := other.Archive(ctx, n, "")
+			errs = append(errs, err)
+		}
+		filing <- errors.Join(errs...)
+	}()
+	checks := 0
+	for done := false; !done; checks++ {
+		select {
+		case err := <-filing:
+			f.check(err)
+			done = true
+		default:
+		}
+		if r, err := f.VerifyBoxes(ctx); err != nil || r.Problems != nil {
+			t.Fatalf("check %d: %+v %v", checks, r, err)
+		}
+	}
+	if checks < 3 {
+		t.Errorf("%d checks", checks)
+	}
+}
+
 // Messages are kept apart, over all connections.
 func TestThrottle(t *testing.T) {
 	t.Parallel()

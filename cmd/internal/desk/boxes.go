@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,11 +43,16 @@ func (d *Desk) Boxed(ctx context.Context, f agenda.Filter) ([]Filed, error) {
 	return all, err
 }
 
+// BoxPath is the file of an archive box.
+func (d *Desk) BoxPath(box string) string { return d.path(boxFolder, filepath.FromSlash(box)) }
+
 // Words of BoxProblem.Why.
 const (
 	BoxMissing = "missing" // no such box
+	BoxUnknown = "unknown" // a box in which nothing was filed
 	BoxShort   = "short"   // shorter than what was filed
-	BoxTail    = "tail"    // octets behind what was filed
+	BoxGap     = "gap"     // octets in front of what was filed
+	BoxTail    = "tail"    // octets behind what was filed, and not of a letter that is to be
 	BoxMode    = "mode"    // writable
 	BoxMessage = "message" // not the message that was sent
 	BoxVault   = "vault"   // the frozen message is missing or damaged
@@ -53,10 +60,20 @@ const (
 
 // BoxProblem is something wrong with an archive box.
 type BoxProblem struct {
-	Box   string
-	Entry agenda.Name // zero: the box as a whole
-	Copy  int
-	Why   string
+	Box    string
+	Entry  agenda.Name // zero: the box as a whole
+	Copy   int
+	Why    string
+	Extent mail.Extent // of the octets concerned; zero: the box as a whole
+}
+
+// BoxUnfinished is a tail of a box that is as it should be: messages of letters
+// that are being filed, or whose filing broke off. The next filing moves aside
+// what was left.
+type BoxUnfinished struct {
+	Box     string
+	Extent  mail.Extent
+	Entries []agenda.Name
 }
 
 // BoxReport is what a check of the archive found.
@@ -64,32 +81,68 @@ type BoxReport struct {
 	Boxes, Messages int
 	Octets          int64
 	Problems        []BoxProblem
+	Unfinished      []BoxUnfinished
 }
 
-// VerifyBoxes compares every filed message with the octets of record.
+// VerifyBoxes compares every filed message with the octets of record, and looks
+// for octets of the boxes that no record names.
 func (d *Desk) VerifyBoxes(ctx context.Context) (BoxReport, error) {
 	var r BoxReport
+	// The sizes before the records: of what lies in a box by then the letter is
+	// in the book, filed or waiting.
+	sizes, err := d.boxSizes()
+	if err != nil {
+		return r, err
+	}
 	all, err := d.Boxed(ctx, agenda.Filter{Mailed: true})
 	if err != nil {
 		return r, err
 	}
-	for len(all) > 0 {
-		n := 1
-		for n < len(all) && all[n].Copy.Box == all[0].Copy.Box {
-			n++
+	filed := map[string][]Filed{}
+	for _, x := range all {
+		filed[x.Copy.Box] = append(filed[x.Copy.Box], x)
+	}
+	for box, size := range sizes {
+		if size > 0 && filed[box] == nil {
+			filed[box] = []Filed{}
 		}
-		if err := d.verifyBox(ctx, all[:n], &r); err != nil {
+	}
+	for _, box := range slices.Sorted(maps.Keys(filed)) {
+		if err := d.verifyBox(ctx, box, sizes[box], filed[box], &r); err != nil {
 			return r, err
 		}
-		all = all[n:]
 	}
 	return r, nil
 }
 
-func (d *Desk) verifyBox(ctx context.Context, filed []Filed, r *BoxReport) error {
-	box := filed[0].Copy.Box
+// boxSizes are the boxes in the archive folder, also those of nobody.
+func (d *Desk) boxSizes() (map[string]int64, error) {
+	sizes := map[string]int64{}
+	root := d.path(boxFolder)
+	err := filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || !strings.HasSuffix(p, ".mbox") {
+			return err
+		}
+		st, err := os.Stat(p)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !st.Mode().IsRegular() {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		box, err := filepath.Rel(root, p)
+		sizes[filepath.ToSlash(box)] = st.Size()
+		return err
+	})
+	return sizes, err
+}
+
+func (d *Desk) verifyBox(ctx context.Context, box string, size int64, filed []Filed, r *BoxReport) error {
 	r.Boxes++
-	f, err := os.Open(d.path(boxFolder, filepath.FromSlash(box)))
+	f, err := os.Open(d.BoxPath(box))
 	if errors.Is(err, os.ErrNotExist) {
 		r.Problems = append(r.Problems, BoxProblem{Box: box, Why: BoxMissing})
 		return nil
@@ -103,12 +156,9 @@ func (d *Desk) verifyBox(ctx context.Context, filed []Filed, r *BoxReport) error
 		return err
 	}
 	r.Octets += st.Size()
-	last := filed[len(filed)-1].Copy
-	switch end := last.Offset + last.Length; {
-	case st.Size() < end:
+	r.Messages += len(filed)
+	if n := len(filed); n > 0 && st.Size() < filed[n-1].Copy.Offset+filed[n-1].Copy.Length {
 		r.Problems = append(r.Problems, BoxProblem{Box: box, Why: BoxShort})
-	case st.Size() > end:
-		r.Problems = append(r.Problems, BoxProblem{Box: box, Why: BoxTail})
 	}
 	if st.Mode().Perm()&0o200 != 0 {
 		r.Problems = append(r.Problems, BoxProblem{Box: box, Why: BoxMode})
@@ -118,13 +168,152 @@ func (d *Desk) verifyBox(ctx context.Context, filed []Filed, r *BoxReport) error
 		why[i], err = d.verifyFiled(ctx, f, filed[i].Copy)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	gaps, end, err := d.unnamed(f, size, filed, why)
+	if err != nil {
+		return err
+	}
 	for i, w := range why {
-		r.Messages++
-		if w != "" {
-			r.Problems = append(r.Problems, BoxProblem{Box: box, Entry: filed[i].Entry.Name, Copy: filed[i].Copy.Copy, Why: w})
+		if c := filed[i].Copy; w != "" {
+			r.Problems = append(r.Problems, BoxProblem{
+				Box: box, Entry: filed[i].Entry.Name, Copy: c.Copy, Why: w, Extent: mail.Extent{Offset: c.Offset, Length: c.Length},
+			})
 		}
 	}
-	return err
+	for _, gap := range gaps {
+		r.Problems = append(r.Problems, BoxProblem{Box: box, Why: BoxGap, Extent: gap})
+	}
+	if size <= end {
+		return nil
+	}
+	tail := mail.Extent{Offset: end, Length: size - end}
+	entries, err := d.unfinished(ctx, f, box, tail)
+	switch {
+	case err != nil:
+		return err
+	case entries != nil:
+		r.Unfinished = append(r.Unfinished, BoxUnfinished{Box: box, Extent: tail, Entries: entries})
+	case len(filed) == 0:
+		r.Problems = append(r.Problems, BoxProblem{Box: box, Why: BoxUnknown, Extent: tail})
+	default:
+		r.Problems = append(r.Problems, BoxProblem{Box: box, Why: BoxTail, Extent: tail})
+	}
+	return nil
+}
+
+// unnamed finds the octets of a box in front of its messages that no record
+// names, and where they end. Whatever is put between two messages moves those
+// behind it: they are looked for, and one that is whole elsewhere loses its
+// word in why. The octets of one that is nowhere count as if they lay behind
+// the message before it.
+func (d *Desk) unnamed(f io.ReaderAt, size int64, filed []Filed, why []string) (gaps []mail.Extent, end int64, err error) {
+	var starts map[string][]int64
+	if slices.Contains(why, BoxMessage) {
+		if starts, err = mail.FindMbox(io.NewSectionReader(f, 0, size)); err != nil {
+			return nil, 0, err
+		}
+	}
+	lost := int64(0) // octets behind end that are of messages that are nowhere
+	for i, x := range filed {
+		at := x.Copy.Offset
+		if why[i] == BoxMessage {
+			var found bool
+			if at, found, err = d.displaced(f, end, starts[x.Copy.MessageID], x.Copy); err != nil {
+				return nil, 0, err
+			}
+			if found {
+				why[i] = ""
+			}
+		}
+		if why[i] != "" {
+			lost += x.Copy.Length
+			continue
+		}
+		if end += lost; at > end {
+			gaps = append(gaps, mail.Extent{Offset: end, Length: at - end})
+		}
+		end, lost = at+x.Copy.Length, 0
+	}
+	return gaps, end + lost, nil
+}
+
+// displaced finds a filed message at one of the places behind from.
+func (d *Desk) displaced(f io.ReaderAt, from int64, places []int64, c agenda.Copy) (at int64, found bool, err error) {
+	for _, at := range places {
+		if at < from {
+			continue
+		}
+		frozen, err := d.Vault.Open(c.Message)
+		if err != nil {
+			return 0, false, err
+		}
+		err = mail.CheckMbox(f, at, c.Length, frozen)
+		frozen.Close()
+		if err == nil {
+			return at, true, nil
+		}
+		if coded(err) != mail.CodeMbox {
+			return 0, false, err
+		}
+	}
+	return 0, false, nil
+}
+
+// unfinished names the letters of which a tail holds the messages, the last
+// perhaps in part, as a filing appends them before it records them; none when
+// anything else lies there.
+func (d *Desk) unfinished(ctx context.Context, f io.ReaderAt, box string, tail mail.Extent) ([]agenda.Name, error) {
+	from, err := mail.ParseAddress(d.Config.Gateway.From)
+	if err != nil {
+		return nil, err
+	}
+	var waiting []Filed
+	err = d.Book.Each(ctx, agenda.Filter{Mailed: true}, func(e agenda.Entry) error {
+		for _, c := range filed(e) {
+			// Also what was filed since the records were read.
+			if boxName(e) == box && (c.Box == "" || c.Offset >= tail.Offset) {
+				waiting = append(waiting, Filed{e, c})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var names []agenda.Name
+	for left := tail; left.Length > 0; {
+		var n int64
+		for i, x := range waiting {
+			if n, err = d.matchFiled(io.NewSectionReader(f, left.Offset, left.Length), from, x); err != nil {
+				return nil, err
+			}
+			if n > 0 {
+				names = append(names, x.Entry.Name)
+				waiting = slices.Delete(waiting, i, i+1)
+				break
+			}
+		}
+		if n == 0 {
+			return nil, nil
+		}
+		left.Offset, left.Length = left.Offset+n, left.Length-n
+	}
+	return slices.Compact(names), nil
+}
+
+// matchFiled is mail.MatchMbox for the frozen message of a copy.
+func (d *Desk) matchFiled(box io.Reader, from mail.Address, x Filed) (int64, error) {
+	msg, err := d.Vault.Open(x.Copy.Message)
+	if errors.Is(err, vault.ErrMissing) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer msg.Close()
+	return mail.MatchMbox(box, from, mail.MboxMessage{At: filedAt(x.Entry, x.Copy), Message: msg})
 }
 
 func (d *Desk) verifyFiled(ctx context.Context, box io.ReaderAt, c agenda.Copy) (why string, err error) {
@@ -161,7 +350,7 @@ func (d *Desk) ShowFiled(ctx context.Context, w io.Writer, name agenda.Name, cop
 	if c.Box == "" {
 		return Filed{e, c}, refuseEntry(CodeNotArchived, name)
 	}
-	box, err := os.Open(d.path(boxFolder, filepath.FromSlash(c.Box)))
+	box, err := os.Open(d.BoxPath(c.Box))
 	if err != nil {
 		return Filed{e, c}, &Error{code: CodeDamaged, Entry: name, Field: c.Box, Err: err}
 	}
@@ -248,11 +437,7 @@ func (d *Desk) appendOne(f *os.File, x Filed, from *mail.Address) (mail.Extent, 
 		}
 		from = &sender
 	}
-	at := x.Copy.SettledAt
-	if at.IsZero() {
-		at = x.Entry.ReleasedAt
-	}
-	off, n, err := mail.AppendMbox(f, *from, at, msg)
+	off, n, err := mail.AppendMbox(f, *from, filedAt(x.Entry, x.Copy), msg)
 	return mail.Extent{Offset: off, Length: n}, err
 }
 
@@ -265,7 +450,7 @@ func (d *Desk) RebuildBox(ctx context.Context, box string) (n int, aside string,
 	if _, err := d.wholeBox(ctx, box); err != nil {
 		return 0, "", err
 	}
-	path := d.path(boxFolder, filepath.FromSlash(box))
+	path := d.BoxPath(box)
 	f, release, err := d.openBox(box, "rebuild")
 	if err != nil {
 		return 0, "", err
@@ -323,7 +508,7 @@ func (d *Desk) wholeBox(ctx context.Context, box string) ([]Filed, error) {
 // openBox opens a box to be written, makes its folders and takes its lock; what
 // tells a rebuild from a filing to who is turned away.
 func (d *Desk) openBox(box, what string) (*os.File, func() error, error) {
-	path := d.path(boxFolder, filepath.FromSlash(box))
+	path := d.BoxPath(box)
 	for _, folder := range []string{d.path(boxFolder), filepath.Dir(path)} {
 		if err := vault.MakeFolder(folder); err != nil {
 			return nil, nil, err

@@ -133,6 +133,8 @@ type stage struct {
 	step  string
 	entry agenda.Name
 	file  string
+	// left sees what the kill left, before the step is tried again; nil: nobody looks.
+	left func(t *testing.T, f *office)
 }
 
 func (s stage) copyDesk(t *testing.T) string {
@@ -193,6 +195,9 @@ func sweep(t *testing.T, s stage, check func(t *testing.T, f *office, again erro
 				survived = 0
 			} else {
 				survived++
+			}
+			if s.left != nil {
+				s.left(t, reopen(t, s.f, dir))
 			}
 			out, err := s.command(t, dir).CombinedOutput()
 			if err != nil {
@@ -314,12 +319,25 @@ func afterSend(t *testing.T, f *office, n agenda.Name, seen map[string]int) {
 	}
 }
 
+// boxesAreSound sees that what a filing left is not taken for somebody's hand.
+func boxesAreSound(t *testing.T, f *office) {
+	t.Helper()
+	defer f.Desk.Close()
+	r, err := f.VerifyBoxes(t.Context())
+	f.check(err)
+	for _, p := range r.Problems {
+		if p.Why != BoxMode { // of the open, which the next one mends
+			t.Errorf("left behind: %+v", p)
+		}
+	}
+}
+
 func TestCrashArchive(t *testing.T) {
 	t.Parallel()
 	f := newOffice(t, loopback.Options{})
 	n := f.signed("jateng", "batang")
 	f.send(n)
-	sweep(t, stage{f: f, step: "archive", entry: n}, func(t *testing.T, f *office, again error) {
+	sweep(t, stage{f: f, step: "archive", entry: n, left: boxesAreSound}, func(t *testing.T, f *office, again error) {
 		e := f.entry(n)
 		if e.State != agenda.StateArchived || e.Archived == nil || len(e.Archived.Copies) != 2 {
 			t.Errorf("state %s (%v)", e.State, again)
@@ -339,7 +357,7 @@ func TestCrashArchiveInParts(t *testing.T) {
 	f := newOffice(t, loopback.Options{})
 	names := f.attached(3, "jateng")
 	f.send(names...)
-	sweep(t, stage{f: f, step: "archive parts", entry: names[0]}, func(t *testing.T, f *office, again error) {
+	sweep(t, stage{f: f, step: "archive parts", entry: names[0], left: boxesAreSound}, func(t *testing.T, f *office, again error) {
 		for _, n := range names {
 			if e := f.entry(n); e.State != agenda.StateArchived || e.Archived == nil {
 				t.Errorf("%s is %s (%v)", n, e.State, again)
