@@ -29,6 +29,9 @@ func readArchiveKeys(ctx context.Context, q querier) ([]ArchiveKey, error) {
 			Seq: e.seq, Fingerprint: e.get("fingerprint"), Certificate: Object{SHA256: e.getHash("certificate")},
 			Since: e.at, Reason: e.get("reason"),
 		}
+		if !e.is("desk.created", "archive.changed") {
+			return tampered("archive key")
+		}
 		if e.typ.name == "desk.created" {
 			k.Fingerprint, k.Certificate.SHA256 = e.get("archive-fingerprint"), e.getHash("archive-certificate")
 		}

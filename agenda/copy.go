@@ -399,23 +399,54 @@ func (b *Book) Claim(ctx context.Context, refs []CopyRef) ([]Claimed, error) {
 	return out, nil
 }
 
-const selectClaimed = `SELECT coalesce(e.number, ''), c.message, coalesce(o.size, 0), coalesce(c.message_id, ''), f.body
- FROM copy c JOIN entry e ON e.id=c.entry LEFT JOIN object o ON o.sha256=c.message
- LEFT JOIN text f ON f.seq=c.frozen WHERE c.entry=$1 AND c.copy=$2`
-
+// claimed reads what is to be sent as the log has it: the rows of the index, by
+// which the copy was found, only say where it stands there. Whoever changed
+// them sends nothing, neither again nor elsewhere.
 func (u *update) claimed(ref CopyRef, t taken, attempt int) (Claimed, error) {
 	c := Claimed{CopyRef: ref, Attempt: attempt, Entry: t.name}
-	var message, frozen []byte
-	if err := u.row(selectClaimed, ref.Entry, ref.Copy).Scan(&c.Number, &message, &c.Size, &c.MessageID, &frozen); err != nil {
+	var row, log struct {
+		entry   State
+		copy    CopyState
+		message Hash
+		id      string
+	}
+	var message []byte
+	var at sql.NullInt64
+	if err := u.row(`SELECT e.state, coalesce(e.number, ''), coalesce(c.state, ''), c.message, coalesce(c.message_id, ''), c.frozen
+ FROM copy c JOIN entry e ON e.id=c.entry WHERE c.entry=$1 AND c.copy=$2`, ref.Entry, ref.Copy).
+		Scan(&row.entry, &c.Number, &row.copy, &message, &row.id, &at); err != nil {
 		return c, storage(err)
 	}
-	if len(message) != len(c.Message) {
+	if len(message) != len(row.message) || !at.Valid {
 		return c, tampered("copy of an entry")
 	}
-	c.Message = Hash(message)
-	if c.Address = valueOf(frozen, "address."+strconv.Itoa(ref.Copy)); c.Address == "" {
-		c.Address = valueOf(frozen, "address")
+	row.message, log.entry = Hash(message), row.entry
+	err := readEvents(u.ctx, u.b.conn, "WHERE e.entry=$1 AND e.seq>=$2 ORDER BY e.seq", []any{ref.Entry, at.Int64}, func(e *event) (err error) {
+		n := strconv.Itoa(ref.Copy)
+		if e.to != "" {
+			log.entry = e.to
+		}
+		switch {
+		case e.typ.name == "entry.released":
+			log.copy = CopyReady
+			log.message, c.Size, log.id, err = frozen(e.get("copy." + n))
+			c.Address = e.get("address." + n)
+		case strings.HasPrefix(e.typ.name, "copy.") && e.get("copy") == n:
+			log.copy = CopyState(e.get("to"))
+			if e.typ.name == "copy.readdressed" {
+				log.message, c.Size, log.id, err = frozen(e.get("message"))
+				c.Address = e.get("address")
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return c, err
 	}
+	if row != log {
+		return c, tampered("copy of an entry")
+	}
+	c.Message, c.MessageID = log.message, log.id
 	return c, nil
 }
 

@@ -3,6 +3,7 @@ package agenda
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"net/mail"
 	"slices"
@@ -349,59 +350,103 @@ func (b *Book) EndRole(ctx context.Context, a Actor, handle string, g RoleGrant)
 
 // readRoles reads all grants of an officer, ended ones too.
 func readRoles(ctx context.Context, q querier, handle string) ([]RoleGrant, error) {
-	rows, err := q.QueryContext(ctx, `SELECT r.role, r.kind, r.valid_from, r.valid_until, t.body
- FROM role r LEFT JOIN text t ON t.seq=r.current WHERE r.officer=$1 ORDER BY r.valid_from, r.role, r.kind`, handle)
+	rows, err := q.QueryContext(ctx, `SELECT role, kind, valid_from, coalesce(valid_until, ''), current
+ FROM role WHERE officer=$1 ORDER BY valid_from, role, kind`, handle)
 	if err != nil {
 		return nil, storage(err)
 	}
 	defer rows.Close()
 	var out []RoleGrant
+	var said []int64
 	for rows.Next() {
 		var g RoleGrant
-		var from string
-		var until sql.NullString
-		var body []byte
-		if err := rows.Scan(&g.Role, &g.Kind, &from, &until, &body); err != nil {
+		var from, until string
+		var current int64
+		if err := rows.Scan(&g.Role, &g.Kind, &from, &until, &current); err != nil {
 			return nil, storage(err)
 		}
-		g.From, g.Until = stampOf(from), stampOf(until.String)
-		g.Title, g.Order = valueOf(body, "title"), valueOf(body, "order")
-		out = append(out, g)
+		g.From, g.Until = stampOf(from), stampOf(until)
+		out, said = append(out, g), append(said, current)
 	}
-	return out, storage(rows.Err())
+	if err := rows.Err(); err != nil {
+		return nil, storage(err)
+	}
+	rows.Close()
+	events, err := eventsOf(ctx, q, said)
+	for i := range out {
+		g, e := &out[i], events[said[i]]
+		if err == nil && !(e.is("role.given", "role.ended") && e.get("handle") == handle && e.get("role") == string(g.Role) &&
+			e.get("kind") == g.Kind && e.getTime("from").Equal(g.From) && e.getTime("until").Equal(g.Until)) {
+			err = tampered("role of " + handle)
+		}
+		if err != nil {
+			return nil, err
+		}
+		g.Title, g.Order = e.get("title"), e.get("order")
+	}
+	return out, nil
 }
+
+// eventsOf reads single events. What the index says of people and their keys is
+// worth no more than the events that it names: a key that somebody put there
+// himself is never used, nor written on from there.
+func eventsOf(ctx context.Context, q querier, seqs []int64) (map[int64]*event, error) {
+	wanted, err := json.Marshal(seqs)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[int64]*event, len(seqs))
+	err = readEvents(ctx, q, "WHERE e.seq IN (SELECT value FROM json_each($1))", []any{string(wanted)}, func(e *event) error {
+		out[e.seq] = e
+		return nil
+	})
+	return out, err
+}
+
+// is tells whether the event is there and of one of the types.
+func (e *event) is(types ...string) bool { return e != nil && slices.Contains(types, e.typ.name) }
 
 // readOfficers reads one officer, or all for "", with all grants.
 func readOfficers(ctx context.Context, q querier, handle string) ([]Officer, error) {
-	rows, err := q.QueryContext(ctx, `SELECT o.id, o.handle, coalesce(o.fingerprint, ''), o.ended, o.certificate, b.size, b.media, b.data, t.body
- FROM officer o LEFT JOIN object b ON b.sha256=o.certificate LEFT JOIN text t ON t.seq=o.current
+	rows, err := q.QueryContext(ctx, `SELECT o.id, o.handle, coalesce(o.fingerprint, ''), o.ended, o.certificate, b.size, b.media, b.data, o.current
+ FROM officer o LEFT JOIN object b ON b.sha256=o.certificate
  WHERE $1='' OR o.handle=$1 ORDER BY o.id`, handle)
 	if err != nil {
 		return nil, storage(err)
 	}
 	defer rows.Close()
 	var out []Officer
+	var said []int64
 	for rows.Next() {
 		var o Officer
 		var certificate nullObject
-		var body []byte
+		var current int64
 		if err := rows.Scan(&o.ID, &o.Handle, &o.Fingerprint, &o.Ended,
-			&certificate.sum, &certificate.size, &certificate.media, &certificate.data, &body); err != nil {
+			&certificate.sum, &certificate.size, &certificate.media, &certificate.data, &current); err != nil {
 			return nil, storage(err)
 		}
 		if o.Certificate, err = certificate.object(); err != nil {
 			return nil, err
 		}
-		o.Name, o.NIP = valueOf(body, "name"), valueOf(body, "nip")
-		o.Qualification, o.Title = valueOf(body, "qualification"), valueOf(body, "title")
-		out = append(out, o)
+		out, said = append(out, o), append(said, current)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, storage(err)
 	}
 	rows.Close()
+	events, err := eventsOf(ctx, q, said)
 	for i := range out {
-		if out[i].Roles, err = readRoles(ctx, q, out[i].Handle); err != nil {
+		o, e := &out[i], events[said[i]]
+		if err == nil && !(e.is("officer.added", "officer.changed", "officer.ended") && e.get("handle") == o.Handle &&
+			e.get("fingerprint") == o.Fingerprint && e.getHash("certificate") == o.Certificate.SHA256 && (o.Ended || !e.is("officer.ended"))) {
+			err = tampered("officer " + o.Handle)
+		}
+		if err == nil {
+			o.Name, o.NIP = e.get("name"), e.get("nip")
+			o.Qualification, o.Title = e.get("qualification"), e.get("title")
+			o.Roles, err = readRoles(ctx, q, o.Handle)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -743,71 +788,107 @@ func (u *update) confirm(handle, fingerprint, by, channel string, signers ...str
 // readCorrespondents reads those that the condition chooses, oldest first.
 func readCorrespondents(ctx context.Context, q querier, where string, args ...any) ([]Correspondent, error) {
 	rows, err := q.QueryContext(ctx, `SELECT p.id, p.handle, coalesce(p.fingerprint, ''), coalesce(p.subkey, ''), p.state, p.ended,
- p.certificate, b.size, b.media, b.data, t.body, ct.body, ce.record
- FROM correspondent p LEFT JOIN object b ON b.sha256=p.certificate LEFT JOIN text t ON t.seq=p.current
- LEFT JOIN text ct ON ct.seq=p.confirmed LEFT JOIN event ce ON ce.seq=p.confirmed
+ p.certificate, b.size, b.media, b.data, p.current, coalesce(p.confirmed, -1)
+ FROM correspondent p LEFT JOIN object b ON b.sha256=p.certificate
  WHERE `+where+" ORDER BY p.id", args...)
 	if err != nil {
 		return nil, storage(err)
 	}
 	defer rows.Close()
 	var out []Correspondent
+	var current, confirmed []int64
 	for rows.Next() {
 		var c Correspondent
 		var certificate nullObject
-		var body, confirmation, record []byte
+		var last, heard int64
 		err := rows.Scan(&c.ID, &c.Handle, &c.Fingerprint, &c.Subkey, &c.State, &c.Ended,
-			&certificate.sum, &certificate.size, &certificate.media, &certificate.data, &body, &confirmation, &record)
+			&certificate.sum, &certificate.size, &certificate.media, &certificate.data, &last, &heard)
 		if err != nil {
 			return nil, storage(err)
 		}
 		if c.Certificate, err = certificate.object(); err != nil {
 			return nil, err
 		}
-		c.Unit, c.Address = valueOf(body, "unit"), valueOf(body, "address")
-		c.ConfirmedBy, c.ConfirmedVia = valueOf(confirmation, "by"), valueOf(confirmation, "channel")
-		if record != nil {
-			e, err := parseRecord(record)
-			if err != nil {
-				return nil, err
-			}
-			c.ConfirmedAt = e.at
-		}
-		for n := 1; ; n++ {
-			value := valueOf(body, "signer."+strconv.Itoa(n))
-			if value == "" {
-				break
-			}
-			parts := strings.Split(value, " ")
-			if len(parts) != 3 {
-				return nil, tampered("signer")
-			}
-			sum, err := ParseHash(parts[2])
-			if err != nil {
-				return nil, tampered("signer")
-			}
-			c.Signers = append(c.Signers, Signer{Role: Role(parts[0]), Fingerprint: parts[1], Certificate: Object{SHA256: sum}})
-		}
-		out = append(out, c)
+		out, current, confirmed = append(out, c), append(current, last), append(confirmed, heard)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, storage(err)
 	}
 	rows.Close()
+	events, err := eventsOf(ctx, q, slices.Concat(current, confirmed))
 	for i := range out {
-		for j := range out[i].Signers {
-			s := &out[i].Signers[j]
-			if s.Certificate, err = readObject(ctx, q, s.Certificate.SHA256); err != nil {
-				return nil, err
-			}
-			err := q.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM heard WHERE correspondent=$1 AND fingerprint=$2)",
-				out[i].Handle, s.Fingerprint).Scan(&s.Heard)
-			if err != nil {
-				return nil, storage(err)
-			}
+		if err == nil {
+			err = out[i].fill(events[current[i]], events[confirmed[i]])
+		}
+		if err == nil {
+			err = out[i].readSigners(ctx, q)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// fill takes the rest from the newest event of a correspondent and from that of
+// his confirmation, which must say of his key what the index does.
+func (c *Correspondent) fill(e, confirmed *event) error {
+	known := e.is("correspondent.added", "correspondent.changed", "correspondent.ended") && e.get("handle") == c.Handle &&
+		e.get("fingerprint") == c.Fingerprint && e.get("subkey") == c.Subkey && e.getHash("certificate") == c.Certificate.SHA256 &&
+		(c.Ended || !e.is("correspondent.ended"))
+	if known && c.State == Confirmed {
+		known = confirmed.is("correspondent.confirmed") && confirmed.get("handle") == c.Handle && confirmed.get("fingerprint") == c.Fingerprint &&
+			(confirmed.seq > e.seq || e.get("confirmed") == "yes" || c.Ended)
+	}
+	if !known {
+		return tampered("correspondent " + c.Handle)
+	}
+	c.Unit, c.Address = e.get("unit"), e.get("address")
+	if confirmed != nil {
+		c.ConfirmedBy, c.ConfirmedVia, c.ConfirmedAt = confirmed.get("by"), confirmed.get("channel"), confirmed.at
+	}
+	return e.numbered("signer", func(_ int, value string) error {
+		parts := strings.Split(value, " ")
+		if len(parts) != 3 {
+			return tampered("signer")
+		}
+		sum, err := ParseHash(parts[2])
+		if err != nil {
+			return tampered("signer")
+		}
+		c.Signers = append(c.Signers, Signer{Role: Role(parts[0]), Fingerprint: parts[1], Certificate: Object{SHA256: sum}})
+		return nil
+	})
+}
+
+// readSigners reads the certificates of the signers, and whether their
+// fingerprints were heard.
+func (c *Correspondent) readSigners(ctx context.Context, q querier) error {
+	for i := range c.Signers {
+		s := &c.Signers[i]
+		var err error
+		if s.Certificate, err = readObject(ctx, q, s.Certificate.SHA256); err != nil {
+			return err
+		}
+		err = readEvents(ctx, q, "WHERE e.seq IN (SELECT seq FROM heard WHERE correspondent=$1 AND fingerprint=$2)",
+			[]any{c.Handle, s.Fingerprint}, func(e *event) error {
+				said := e.is("correspondent.confirmed") && e.get("handle") == c.Handle
+				if err := e.numbered("heard", func(_ int, f string) error {
+					s.Heard = s.Heard || said && f == s.Fingerprint
+					return nil
+				}); err != nil {
+					return err
+				}
+				if !s.Heard {
+					return tampered("correspondent " + c.Handle)
+				}
+				return nil
+			})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func oneCorrespondent(ctx context.Context, q querier, where string, arg any) (Correspondent, error) {

@@ -504,7 +504,7 @@ func readEntry(ctx context.Context, q querier, id int64) (Entry, error) {
 func (b *Book) Entry(ctx context.Context, n Name) (Entry, error) {
 	list, err := b.Named(ctx, []Name{n})
 	if err != nil {
-		return Entry{}, named(err, n)
+		return Entry{}, err
 	}
 	return list[0], nil
 }
@@ -527,7 +527,15 @@ func (b *Book) byName(ctx context.Context, names []Name, more func(context.Conte
 		keys[i] = [3]any{n.Book, n.Year, n.Serial}
 	}
 	list, err := b.batchOf(ctx, namedIn, keys, more)
-	if err != nil {
+	if err != nil && len(names) == 1 {
+		return nil, named(err, names[0])
+	}
+	if err != nil { // of which one, is asked for again
+		for _, n := range names {
+			if _, err := b.byName(ctx, []Name{n}, more); err != nil {
+				return nil, err
+			}
+		}
 		return nil, err
 	}
 	return arranged(list, names, func(e Entry) Name { return e.Name },
@@ -675,8 +683,11 @@ func foldRecords(ctx context.Context, q querier, list []Entry, where string, wan
 	for i := range list {
 		places[list[i].ID] = append(places[list[i].ID], &list[i])
 	}
-	images := map[int64]Letter{}
+	images, reached := map[int64]Letter{}, map[int64]State{}
 	err = readEvents(ctx, q, where, []any{string(chosen)}, func(ev *event) error {
+		if ev.to != "" {
+			reached[ev.entry] = ev.to
+		}
 		if ev.typ.name == "entry.corrected" {
 			if _, read := images[ev.getInt("was")]; !read {
 				return errImage
@@ -689,6 +700,12 @@ func foldRecords(ctx context.Context, q querier, list []Entry, where string, wan
 	})
 	if err != nil {
 		return err
+	}
+	// A step that the log does not know is never followed by the next.
+	for i, e := range list {
+		if state, ok := reached[e.ID]; ok && state != list[i].State {
+			return named(tampered("state of an entry"), e.Name)
+		}
 	}
 	return fillObjects(ctx, q, list)
 }

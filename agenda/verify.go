@@ -9,14 +9,15 @@ import (
 	"fmt"
 	"hash/maphash"
 	"runtime"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-// Problem is one thing that does not agree. Kind is hash, record, index, gap,
-// object, checkpoint, tree or schema.
+// Problem is one thing that does not agree. Kind is hash, record, contradiction,
+// index, gap, object, checkpoint, tree or schema.
 type Problem struct {
 	Kind   string
 	Seq    int64 // event concerned, -1 = none
@@ -227,6 +228,7 @@ func (v *verifier) row(r *logRow) {
 
 // apply replays the event; before is the root of the tree without it.
 func (v *verifier) apply(r *logRow, before Hash) {
+	defer v.nameEntry(r, len(v.report.Problems))
 	if r.failed != nil {
 		v.problem("record", r.seq, "%v", r.failed)
 	}
@@ -234,6 +236,9 @@ func (v *verifier) apply(r *logRow, before Hash) {
 		return
 	}
 	e := r.event
+	if detail := v.replay.contradicts(e); detail != "" {
+		v.problem("contradiction", r.seq, "%s", detail)
+	}
 	if err := apply(v.replay, e); err != nil {
 		v.problem("record", r.seq, "%v", err)
 	}
@@ -261,6 +266,17 @@ func (v *verifier) apply(r *logRow, before Hash) {
 		v.marks = append(v.marks, checkpoint{
 			seq: e.seq, size: e.getInt("size"), root: e.getHash("root"), tree: before, note: e.getHash("note"),
 		})
+	}
+}
+
+// nameEntry puts the entry of a row on the problems that were found with it.
+func (v *verifier) nameEntry(r *logRow, from int) {
+	id := r.seq // of the event that registers it
+	if r.entry.Valid {
+		id = r.entry.Int64
+	}
+	for i := range v.report.Problems[from:] {
+		v.report.Problems[from+i].Entry = v.replay.names[id]
 	}
 }
 
@@ -677,6 +693,42 @@ func (r *replay) insert(t *table, key []any, values ...any) error {
 		r.names[k.a] = Name{Book: BookName(values[0].(string)), Year: int(values[1].(int64)), Serial: int(values[2].(int64))}
 	}
 	return nil
+}
+
+// holds tells whether a column has the value; a row that is not there is told
+// by who writes it.
+func (r *replay) holds(t *table, key []any, column string, value any) bool {
+	row, ok := r.rows[t][keyOf(key)]
+	return !ok || row[slices.Index(t.cols, column)] == r.fingerprint(value)
+}
+
+// contradicts names the column of which an event says that it was something
+// else than what the events before made it: it was appended on an index that
+// somebody had changed. "" means that all agrees.
+func (r *replay) contradicts(e *event) string {
+	var said []string
+	saw := func(t *table, key []any, column string, value any) {
+		if !r.holds(t, key, column, value) {
+			said = append(said, t.name+" "+keyOf(key).String()+": "+column+" before it")
+		}
+	}
+	if e.entry != noEntry && !e.registers() && e.to != "" {
+		saw(entryTable, []any{e.entry}, "state", string(e.from))
+	}
+	who := []any{e.get("handle")}
+	switch name := e.typ.name; {
+	case strings.HasPrefix(name, "copy."):
+		saw(copyTable, []any{e.entry, e.getInt("copy")}, "state", optional(e.get("from")))
+	case name == "correspondent.confirmed" && e.get("fingerprint") != "":
+		saw(correspondentTable, who, "fingerprint", e.get("fingerprint"))
+	case name == "correspondent.changed" && e.get("confirmed") == "yes":
+		saw(correspondentTable, who, "state", Confirmed)
+		saw(correspondentTable, who, "fingerprint", optional(e.get("fingerprint")))
+		saw(correspondentTable, who, "subkey", optional(e.get("subkey")))
+	case strings.HasPrefix(name, "complaint.") && e.get("complaint") != "":
+		saw(complaintTable, []any{e.getInt("complaint")}, "state", e.get("from"))
+	}
+	return strings.Join(said, ", ")
 }
 
 func (r *replay) update(t *table, key []any, columns string, values ...any) error {

@@ -1,0 +1,150 @@
+package agenda
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What somebody put into the index is refused by whoever would act on it, and
+// nothing is written on from there.
+func TestChangedIndexIsRefused(t *testing.T) {
+	t.Parallel()
+	correspondents := func(b *Book) error { _, err := b.Correspondents(t.Context()); return err }
+	correspondent := func(b *Book) error { _, err := b.Correspondent(t.Context(), "batang"); return err }
+	change := func(b *Book) error {
+		return b.ChangeCorrespondent(t.Context(), clerk, Correspondent{
+			Handle: "batang", Unit: "Lain", Address: "batang@contoh.test", Fingerprint: fingerprint(200), Subkey: fingerprint(300),
+			Certificate: data("certificate of jateng"), State: Confirmed,
+		}, "pindah")
+	}
+	confirm := func(b *Book) error {
+		return b.ConfirmCorrespondent(t.Context(), clerk, "batang", fingerprint(200), "sandiman", "telepon")
+	}
+	heard := func(b *Book) error {
+		_, err := b.Correspondent(t.Context(), "jateng")
+		return err
+	}
+	officers := func(b *Book) error { _, err := b.Officers(t.Context(), newClock().Now()); return err }
+	archiveKeys := func(b *Book) error { _, err := b.ArchiveKeys(t.Context()); return err }
+	whole := func(b *Book) error { _, err := b.EntryByID(t.Context(), entryID(t, b)); return err }
+	claim := func(b *Book) error { _, err := b.Claim(t.Context(), []CopyRef{{entryID(t, b), 1}}); return err }
+	for name, c := range map[string]struct {
+		state State
+		edit  string
+		acts  []func(*Book) error
+	}{
+		"key": {
+			StateReleased, `UPDATE correspondent SET fingerprint=o.fingerprint, subkey=o.subkey, certificate=o.certificate
+ FROM (SELECT * FROM correspondent WHERE handle='jateng') o WHERE correspondent.handle='batang'`,
+			[]func(*Book) error{correspondents, correspondent, change, confirm},
+		},
+		"subkey":        {StateReleased, "UPDATE correspondent SET subkey='" + fingerprint(300) + "' WHERE handle='batang'", []func(*Book) error{correspondent}},
+		"other_event":   {StateReleased, "UPDATE correspondent SET current=(SELECT current FROM correspondent WHERE handle='jateng') WHERE handle='batang'", []func(*Book) error{correspondent}},
+		"confirmation":  {StateReleased, "UPDATE correspondent SET confirmed=(SELECT confirmed FROM correspondent WHERE handle='jateng') WHERE handle='batang'", []func(*Book) error{correspondent}},
+		"unconfirmed":   {StateReleased, "UPDATE correspondent SET confirmed=current WHERE handle='batang'", []func(*Book) error{correspondent}},
+		"heard":         {StateReleased, "INSERT INTO heard(correspondent, fingerprint, seq) VALUES('jateng', '" + fingerprint(400) + "', 2)", []func(*Book) error{heard}},
+		"officer":       {StateReleased, "UPDATE officer SET fingerprint='" + fingerprint(9) + "' WHERE handle='kasi'", []func(*Book) error{officers}},
+		"certificate":   {StateReleased, "UPDATE officer SET certificate=(SELECT certificate FROM officer WHERE handle='operator') WHERE handle='kasi'", []func(*Book) error{officers}},
+		"role":          {StateReleased, "INSERT INTO role(officer, role, kind, valid_from, current) SELECT 'operator', role, kind, valid_from, current FROM role WHERE officer='kasi'", []func(*Book) error{officers}},
+		"role_again":    {StateReleased, "UPDATE role SET valid_until='2020-01-01T00:00:00.000Z' WHERE officer='kasi'", []func(*Book) error{officers}},
+		"archive_key":   {StateReleased, "INSERT INTO archive_key(seq, fingerprint, certificate) SELECT id, fingerprint, certificate FROM correspondent WHERE handle='batang'", []func(*Book) error{archiveKeys}},
+		"sent_again":    {StateArchived, "UPDATE copy SET state='ready'; UPDATE entry SET state='released'; INSERT INTO outbox(entry, copy, state, attempt, since, note) SELECT entry, copy, 'ready', 0, '', '' FROM copy", []func(*Book) error{whole, claim}},
+		"other_message": {StateReleased, "UPDATE copy SET message=(SELECT message FROM copy WHERE copy=2) WHERE copy=1", []func(*Book) error{claim}},
+		"other_id":      {StateReleased, "UPDATE copy SET message_id='x@contoh.test' WHERE copy=1", []func(*Book) error{claim}},
+		"address":       {StateReleased, "DROP TRIGGER text_update; UPDATE text SET body=CAST(replace(CAST(body AS TEXT), 'jateng@', 'musuh@') AS BLOB) WHERE seq=(SELECT frozen FROM copy WHERE copy=1)", []func(*Book) error{claim}},
+		"step":          {StateSent, "UPDATE entry SET state='attached'", []func(*Book) error{whole}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for i, act := range c.acts {
+				b := newPeopledBook(t)
+				b.at(Surat, c.state)
+				b.clean()
+				b.sql(c.edit)
+				b.must(b.Close())
+				again, err := Open(t.Context(), b.path, Options{Now: b.clock.Now})
+				b.must(err)
+				events := eventsIn(t, again)
+				if err := act(again); !errors.Is(err, ErrTampered) {
+					t.Errorf("act %d: %v", i, err)
+				}
+				if n := eventsIn(t, again); n != events {
+					t.Errorf("act %d: %d events more", i, n-events)
+				}
+				if r, err := again.Verify(t.Context(), nil); err != nil || len(r.Problems) == 0 {
+					t.Errorf("verify: %v, %+v", err, r)
+				}
+				b.must(again.Close())
+			}
+		})
+	}
+}
+
+func eventsIn(t *testing.T, b *Book) (n int) {
+	if err := b.readers.QueryRowContext(t.Context(), "SELECT count(*) FROM event").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// entryID is the only entry.
+func entryID(t *testing.T, b *Book) int64 {
+	list, err := b.List(context.Background(), Filter{})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d entries, %v", len(list), err)
+	}
+	return list[0].ID
+}
+
+// An event that builds on an index that was changed makes it look right again.
+// The log itself then says what it does not agree with.
+func TestVerifyFindsContradictions(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		event func(*book, Entry) *event
+		want  string
+	}{
+		"accepted_twice": {func(b *book, e Entry) *event {
+			return newEvent("copy.accepted").on(e.ID, "", "").setInt("copy", 1).set("from", "ready").set("to", "accepted").
+				setInt("attempt", 2).set("route", "smtp")
+		}, "copy %d/1: state before it"},
+		"archived_twice": {func(b *book, e Entry) *event {
+			return newEvent("entry.archived").on(e.ID, StateSent, StateArchived).set("box", "x").set("place", "x")
+		}, "entry %d: state before it"},
+		"another_key": {func(b *book, _ Entry) *event {
+			c, err := b.Correspondent(b.t.Context(), "batang")
+			b.must(err)
+			c.Fingerprint = fingerprint(200)
+			return c.event("correspondent.changed").set("reason", "pindah").set("confirmed", "yes")
+		}, "correspondent batang: fingerprint before it"},
+		"confirmed_another": {func(b *book, _ Entry) *event {
+			return newEvent("correspondent.confirmed").set("handle", "batang").set("fingerprint", fingerprint(200)).set("by", "x").set("channel", "x")
+		}, "correspondent batang: fingerprint before it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newPeopledBook(t)
+			e := b.at(Surat, StateReported)
+			b.clean()
+			added := c.event(b, e)
+			b.must(b.update(t.Context(), clerk, func(u *update) error {
+				_, err := u.append(added)
+				return err
+			}))
+			want := c.want
+			p := Problem{Kind: "contradiction", Seq: b.edge.size - 1, Detail: want}
+			if added.entry == e.ID {
+				p.Entry, p.Detail = e.Name, fmt.Sprintf(want, e.ID)
+			}
+			r, err := b.Verify(t.Context(), nil)
+			b.must(err)
+			if diff := cmp.Diff([]Problem{p}, r.Problems); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
