@@ -193,7 +193,7 @@ func (s *Session) refuse(stage string, r Reply, behind []command) (Outcome, bool
 		if !s.Usable() {
 			break
 		}
-		if r, err := s.reply(c.stage, c.timeout); err != nil || r.Code == 421 || c.stage == StageData && r.class() < 4 {
+		if r, err := s.reply(c.stage, c.timeout); err != nil || r.Code == 421 || r.class() == 3 || c.stage == StageData && r.class() == 2 {
 			s.abort()
 		}
 	}
