@@ -486,11 +486,22 @@ func sendStatuses(res desk.SendResult, named []agenda.Name) []int {
 	}
 	for _, x := range res.Skipped {
 		if slices.Contains(named, x.Entry) {
-			all = append(all, copyStatus(x.State))
+			all = append(all, skippedStatus(x))
 		}
 	}
 	return all
 }
+
+// skippedStatus is that of a copy, or why its entry was not there any more.
+func skippedStatus(x desk.Delivery) int {
+	if x.Code == desk.CodeState || changed(x) {
+		return codeStatus(x.Code)
+	}
+	return copyStatus(x.State)
+}
+
+// changed tells that another process changed an entry before it was released.
+func changed(x desk.Delivery) bool { return x.State == "" && x.Code == agenda.ErrChanged.Code() }
 
 func copyStatus(s agenda.CopyState) int {
 	switch s {
@@ -587,8 +598,8 @@ func (a *app) tellSkipped(list []desk.Delivery) {
 	if len(list) == 0 {
 		return
 	}
-	// An entry that was not released is left alone with all its copies.
-	whole := func(x desk.Delivery) bool { return x.Of == 1 || x.State == "" }
+	// An entry that was not released, or is void, is left alone with all its copies.
+	whole := func(x desk.Delivery) bool { return x.Of == 1 || x.State == "" || x.Code == desk.CodeState }
 	list = slices.CompactFunc(slices.Clone(list), func(x, y desk.Delivery) bool { return x.Entry == y.Entry && whole(x) })
 	var words []string
 	for len(list) > 0 {
@@ -669,11 +680,14 @@ func (a *app) tellNext(res desk.SendResult) {
 
 // skippedWhy says why a copy was left alone.
 func (a *app) skippedWhy(x desk.Delivery) string {
-	if x.State == "" { // not released
+	switch {
+	case changed(x):
+		return a.cat.Text("send.changed")
+	case x.State == "": // not released
 		return a.cat.Text("send.held")
-	}
-	switch x.Code {
-	case desk.CodeAddressChanged, desk.CodeAddresseeChanged:
+	case x.Code == desk.CodeState:
+		return a.cat.State(string(agenda.StateVoid))
+	case x.Code == desk.CodeAddressChanged, x.Code == desk.CodeAddresseeChanged:
 		return a.cat.Text("send.held."+x.Code, "name", x.Handle)
 	}
 	return a.cat.CopyState(string(x.State))
@@ -689,6 +703,8 @@ func (a *app) unsettledCommand(x desk.Delivery) string {
 		return a.cat.Text("next.command.send", "entry", a.entryName(x.Entry))
 	case desk.CodeAddresseeChanged:
 		return a.cat.Text("next.command.cancel", "entry", a.entryName(x.Entry), "handle", x.Handle)
+	case desk.CodeState:
+		return a.cat.Text("next.command.show", "entry", a.entryName(x.Entry))
 	}
 	if x.State == agenda.CopyRejected && x.Entry.Book != agenda.Laporan && !aboutAddress(x.Reply) {
 		return a.cat.Text("next.command.resend", "entry", a.entryName(x.Entry), "copy", x.Copy)
@@ -972,10 +988,18 @@ func (a *app) sendSummary(d *desk.Desk, res desk.SendResult, n int) error {
 		Schema: "sandi.send/1", Status: n, DryRun: a.flags.dryRun, Copies: res.Plan.Copies, Numbers: []numberJSON{},
 		Entries: []render.Entry{}, Waiting: []deliveryJSON{}, Skipped: []skippedJSON{},
 	}
-	for _, x := range res.Plan.Release {
-		if x.Number != "" {
-			out.Numbers = append(out.Numbers, numberJSON{x.Entry.Name.String(), x.Number})
+	number := func(n agenda.Name, number string) {
+		if number != "" {
+			out.Numbers = append(out.Numbers, numberJSON{n.String(), number})
 		}
+	}
+	if a.flags.dryRun {
+		for _, x := range res.Plan.Release {
+			number(x.Entry.Name, x.Number)
+		}
+	}
+	for _, e := range res.Released {
+		number(e.Name, e.Number)
 	}
 	for _, e := range res.Entries {
 		out.Entries = append(out.Entries, render.EntryOf(e, d.Due(e).At(), e.Name.Book == agenda.Kriptogram))

@@ -148,6 +148,9 @@ func (t *traffic) claim(open []parcel) error {
 		t.waiting(open)
 		return err
 	}
+	t.s.overtaken(slices.DeleteFunc(slices.Clone(open), func(p parcel) bool {
+		return slices.ContainsFunc(claimed, func(c agenda.Claimed) bool { return c.CopyRef == p.ref() })
+	}))
 	return t.hand(claimed, open)
 }
 

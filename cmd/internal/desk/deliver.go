@@ -80,7 +80,7 @@ type SendResult struct {
 	Released   []agenda.Entry
 	Deliveries []Delivery
 	Waiting    []Delivery // not tried: the gateway went away
-	Skipped    []Delivery // doubt, handed, rejected, or may not leave: not for this command
+	Skipped    []Delivery // doubt, handed, rejected, may not leave, or void since the plan: not for this command
 	Entries    []agenda.Entry
 	Down       error   // why the gateway could not be used
 	Outage     *Outage // that ended with this sending
@@ -531,11 +531,17 @@ func (s *sending) feed(t *traffic) error {
 		}
 		released, asFrozen, err := s.releaseWindow(t, now)
 		s.res.Released = append(s.res.Released, released...)
-		if err != nil {
-			s.waitAll(slices.DeleteFunc(slices.Clone(rest), func(r releasable) bool {
+		left := func(all []releasable) []releasable {
+			return slices.DeleteFunc(slices.Clone(all), func(r releasable) bool {
 				return slices.ContainsFunc(released, func(e agenda.Entry) bool { return e.ID == r.entry.ID })
-			}))
+			})
+		}
+		if err != nil {
+			s.waitAll(left(rest))
 			return err
+		}
+		for _, r := range left(now.all) {
+			s.overtaken(parcelsOf([]agenda.Entry{r.entry}))
 		}
 		if !asFrozen {
 			ahead.drop()
@@ -616,6 +622,37 @@ func (s *sending) wait(e agenda.Entry) {
 	}
 }
 
+// overtaken has copies told as skipped that were not there any more when they
+// were to be taken: another process voided or changed their entry after the
+// plan was made.
+func (s *sending) overtaken(gone []parcel) {
+	for _, p := range gone {
+		x := s.fate(p.entry, p.copy)
+		x.Code = agenda.ErrChanged.Code()
+		s.res.Skipped = append(s.res.Skipped, x)
+	}
+}
+
+// strike has what is void by now told as that: it is never sent.
+func (r *SendResult) strike() {
+	void := map[agenda.Name]bool{}
+	for _, e := range r.Entries {
+		void[e.Name] = e.State == agenda.StateVoid
+	}
+	r.Waiting = slices.DeleteFunc(r.Waiting, func(x Delivery) bool {
+		if void[x.Entry] {
+			r.Skipped = append(r.Skipped, x)
+		}
+		return void[x.Entry]
+	})
+	for i, x := range r.Skipped {
+		if void[x.Entry] {
+			x.State, x.NextAt, x.Code = agenda.CopyCancelled, time.Time{}, CodeState
+			r.Skipped[i] = x
+		}
+	}
+}
+
 // finish reads the entries again, so that what is told is what is on disk, and
 // puts what the couriers brought back in the order of the plan.
 func (s *sending) finish(ctx context.Context) error {
@@ -629,6 +666,7 @@ func (s *sending) finish(ctx context.Context) error {
 	})
 	var err error
 	s.res.Entries, err = s.d.briefly(ctx, ids)
+	s.res.strike()
 	return err
 }
 

@@ -3,6 +3,7 @@ package desk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -122,39 +123,46 @@ func (d *Desk) unlockSender(ctx context.Context, r *releasable, s Secrets) error
 // makes the second try rare: only midnight or another program moves it.
 const maxProposals = 5
 
-// release is releaseAll for one entry.
+// release gives the number of one entry, freezes the message of every copy and
+// commits all together.
 func (d *Desk) release(ctx context.Context, r releasable, limit int64) (agenda.Entry, error) {
-	all, err := d.releaseAll(ctx, []releasable{r}, limit)
-	if err != nil {
+	if err := d.releaseTogether(ctx, []releasable{r}, limit); err != nil {
 		return r.entry, err
 	}
-	return all[0], nil
+	return d.Book.EntryByID(context.WithoutCancel(ctx), r.entry.ID) // it is released
 }
 
-// releaseAll gives the numbers, freezes the message of every copy and commits
-// all together. Until the commit nothing is used up: a crash leaves objects
-// in the vault that nobody refers to. When one of several entries cannot be
+// releaseAll is release for several entries of one sender. An entry that
+// another process changed meanwhile is left out. When another one cannot be
 // released, those before it are; the error is that of the first that was not.
-// All entries have one sender.
 func (d *Desk) releaseAll(ctx context.Context, all []releasable, limit int64) ([]agenda.Entry, error) {
+	err := d.releaseTogether(ctx, all, limit)
+	switch {
+	case err == nil:
+		return d.briefly(context.WithoutCancel(ctx), idsOf(all)) // they are released
+	case len(all) == 1 && errors.Is(err, agenda.ErrChanged):
+		return nil, nil
+	case len(all) == 1 || ctx.Err() != nil:
+		return nil, err
+	}
+	var entries []agenda.Entry
+	for i := range all {
+		one, err := d.releaseAll(ctx, all[i:i+1], limit)
+		if err != nil {
+			return entries, err
+		}
+		entries = append(entries, one...)
+	}
+	return entries, nil
+}
+
+// releaseTogether releases all entries or none. Until the commit nothing is
+// used up: a crash leaves objects in the vault that nobody refers to.
+func (d *Desk) releaseTogether(ctx context.Context, all []releasable, limit int64) error {
 	for try := 1; ; try++ {
 		err := d.releaseOnce(ctx, all, limit)
-		switch {
-		case err == nil:
-			return d.briefly(context.WithoutCancel(ctx), idsOf(all)) // they are released
-		case coded(err) == "agenda.number_taken" && try < maxProposals:
-		case len(all) == 1 || ctx.Err() != nil:
-			return nil, err
-		default:
-			var entries []agenda.Entry
-			for i := range all {
-				one, err := d.releaseAll(ctx, all[i:i+1], limit)
-				if err != nil {
-					return entries, err
-				}
-				entries = append(entries, one...)
-			}
-			return entries, nil
+		if coded(err) != "agenda.number_taken" || try == maxProposals {
+			return err
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	smtp "github.com/emersion/go-smtp"
+	"github.com/google/go-cmp/cmp"
 
 	"sandi/agenda"
 	"sandi/mail/loopback"
@@ -170,4 +171,77 @@ func TestFrozenAheadOfAMove(t *testing.T) {
 		t.Errorf("sent to %s, want %s", c.Address, want)
 	}
 	f.judged()
+}
+
+// void strikes an entry through as another process would, beside a sending.
+func (f *office) void(n agenda.Name) {
+	f.t.Helper()
+	e := f.entry(n)
+	f.check(f.Book.Void(f.t.Context(), f.Nobody(), e.ID, e.Last, "salah tujuan", "nota dinas 1"))
+}
+
+// What another process voids or changes after the plan was made is told as
+// skipped, and the others leave.
+func TestOvertakenIsTold(t *testing.T) {
+	t.Parallel()
+	void := Delivery{State: agenda.CopyCancelled, Code: CodeState}
+	changed := Delivery{Code: agenda.ErrChanged.Code()}
+	moved := func(f *office, n agenda.Name) {
+		_, err := f.Attach(f.t.Context(), AttachParams{Name: n, Files: []string{f.file("lain.pdf", plainLetter)}})
+		f.check(err)
+	}
+	for name, c := range map[string]struct {
+		entries func(*office) []agenda.Name
+		before  func(*office, ...agenda.Name)
+		change  func(*office, agenda.Name)
+		want    Delivery
+	}{
+		"released_before": {letters, (*office).queued, (*office).void, void},
+		"letters":         {letters, nil, (*office).void, void},
+		"kriptograms":     {kriptograms, nil, (*office).void, void},
+		"down":            {letters, (*office).queued, func(f *office, n agenda.Name) { f.gateway.Close(); f.void(n) }, void},
+		"another_scan":    {letters, nil, moved, changed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newOffice(t, loopback.Options{})
+			names := c.entries(f)
+			if c.before != nil {
+				c.before(f, names...)
+			}
+			res, err := f.Send(t.Context(), SendParams{Names: names, Secrets: right, Confirm: func(Plan) error {
+				c.change(f, names[1])
+				return nil
+			}})
+			f.check(err)
+			e := f.entry(names[1])
+			var want []Delivery
+			for i, who := range []string{"jateng", "batang"} {
+				x := c.want
+				x.Entry, x.Number, x.Copy, x.Of, x.Handle = e.Name, e.Number, i+1, 2, who
+				x.Unit = map[string]string{"jateng": "Diskominfo Provinsi Jawa Tengah", "batang": "Diskominfo Kabupaten Batang"}[who]
+				want = append(want, x)
+			}
+			if diff := cmp.Diff(want, res.Skipped); diff != "" {
+				t.Errorf("skipped (-want +got):\n%s", diff)
+			}
+			tried, waiting := 4, 0
+			if name == "down" {
+				tried, waiting = 0, 4
+			}
+			if len(res.Deliveries) != tried || len(res.Waiting) != waiting {
+				t.Errorf("%d tried, %d waiting", len(res.Deliveries), len(res.Waiting))
+			}
+			if name == "kriptograms" && (f.numbers() != 2 || f.entry(names[2]).Number != "002") {
+				t.Errorf("%d numbers, the last %q", f.numbers(), f.entry(names[2]).Number)
+			}
+			f.judged()
+		})
+	}
+}
+
+func letters(f *office) []agenda.Name { return f.attached(3, "jateng", "batang") }
+
+func kriptograms(f *office) []agenda.Name {
+	return []agenda.Name{f.signed("jateng", "batang"), f.signed("jateng", "batang"), f.signed("jateng", "batang")}
 }
