@@ -164,9 +164,13 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	send := d.Send
 	if f.wait && !a.flags.dryRun {
 		send = func(ctx context.Context, p desk.SendParams) (desk.SendResult, error) {
-			return d.SendWaiting(ctx, p, func(until time.Time, n int) {
+			return d.SendWaiting(ctx, p, func(p desk.Pause) {
 				tellQueue()
-				a.say("send.waiting", "n", n, "time", a.cat.Clock(until))
+				id := "send.waiting"
+				if p.Due < p.Copies {
+					id = "send.waiting_some"
+				}
+				a.say(id, "n", p.Copies, "due", p.Due, "time", a.cat.Clock(p.Until))
 			})
 		}
 	}
@@ -712,7 +716,10 @@ func (a *app) unsettledCommand(x desk.Delivery) string {
 	next, ok := map[agenda.CopyState]desk.Next{
 		agenda.CopyDoubt: desk.NextResolve, agenda.CopyRejected: desk.NextReaddress, agenda.CopyHanded: desk.NextSent,
 	}[x.State]
-	if !ok {
+	switch {
+	case !ok && x.Code == agenda.ErrChanged.Code():
+		return a.cat.Text("next.command.show", "entry", a.entryName(x.Entry))
+	case !ok:
 		return ""
 	}
 	if next == desk.NextReaddress && x.Entry.Book == agenda.Laporan {

@@ -877,14 +877,12 @@ func TestSendWaits(t *testing.T) {
 	// has to.
 	c := &clock{t: monday.Add(time.Hour)}
 	f.opts.Now = c.now
-	res, err := f.SendWaiting(t.Context(), SendParams{Names: names, Secrets: right}, func(until time.Time, copies int) {
+	res, err := f.SendWaiting(t.Context(), SendParams{Names: names, Secrets: right}, func(p Pause) {
 		waits++
 		a.reply = nil
-		c.mu.Lock()
-		c.t = until
-		c.mu.Unlock()
-		if copies != 2 {
-			t.Errorf("%d copies wait", copies)
+		c.set(p.Until)
+		if p.Copies != 2 || p.Due != 2 {
+			t.Errorf("pause %+v", p)
 		}
 	})
 	if err != nil || waits != 1 || len(res.Deliveries) != 2 || len(res.Entries) != 2 {

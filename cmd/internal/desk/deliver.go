@@ -36,6 +36,10 @@ type SendParams struct {
 	// Answers is told that the gateway is there again, before anything is
 	// delivered; nil tells nobody.
 	Answers func(Outage)
+
+	// later is a turn of SendWaiting: nobody names the entries any more, and a
+	// copy that was put off is left alone until its time.
+	later bool
 }
 
 // Outage is a time in which the gateway did not answer.
@@ -217,13 +221,13 @@ type sending struct {
 
 	correspondents map[int64]agenda.Correspondent
 	held           map[agenda.CopyRef]string // released before, and why they stay
-	unnamed        map[int64]bool            // to be released because of All
+	unnamed        map[int64]bool            // to be released because of All, or in a later turn
 }
 
 // plan collects what is to be done and refuses the whole command when one of
 // the named entries may not leave: a batch never stops at its third number
 // for something that could be seen before the first. One that nobody named is
-// left out instead, unless nothing else is to be done.
+// left out instead, unless nothing else is to be done; in a later turn also then.
 func (s *sending) plan(ctx context.Context) error {
 	s.correspondents, s.held = map[int64]agenda.Correspondent{}, map[agenda.CopyRef]string{}
 	entries, err := s.chosen(ctx)
@@ -273,7 +277,7 @@ func (s *sending) plan(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.res.Plan.Copies == 0 {
+	if s.res.Plan.Copies == 0 && !s.p.later {
 		return first
 	}
 	return nil
@@ -317,6 +321,13 @@ func underway(state agenda.State) bool {
 func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
 	// Entries to be released are needed with their records.
 	entries, err := s.d.named(ctx, s.p.Names)
+	s.unnamed = map[int64]bool{}
+	if s.p.later {
+		entries = slices.DeleteFunc(entries, func(e agenda.Entry) bool { return e.State == agenda.StateVoid })
+		for _, e := range entries {
+			s.unnamed[e.ID] = true
+		}
+	}
 	if err != nil || !s.p.Due {
 		return entries, err
 	}
@@ -325,7 +336,6 @@ func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
 		seen[e.ID] = true
 	}
 	if s.p.All {
-		s.unnamed = map[int64]bool{}
 		names, err := s.d.Sendable(ctx)
 		if err != nil {
 			return nil, err
@@ -407,13 +417,13 @@ func (s *sending) planOne(ctx context.Context, e agenda.Entry, r releasable, nex
 }
 
 // takes tells whether this run tries a copy: never one that is held, and one
-// that waits for its time only when the entry was named.
+// that waits for its time only when the entry is named.
 func (s *sending) takes(e agenda.Entry, c agenda.Copy) bool {
 	if s.held[agenda.CopyRef{Entry: e.ID, Copy: c.Copy}] != "" {
 		return false
 	}
 	return c.State == agenda.CopyReady ||
-		c.State == agenda.CopyDeferred && !(s.p.Due && c.NextAt.After(s.d.Now()))
+		c.State == agenda.CopyDeferred && !((s.p.Due || s.p.later) && c.NextAt.After(s.d.Now()))
 }
 
 func (s *sending) unit(ctx context.Context, c agenda.Copy) (string, error) {
@@ -432,14 +442,18 @@ func (s *sending) unit(ctx context.Context, c agenda.Copy) (string, error) {
 }
 
 func (s *sending) fate(e agenda.Entry, c agenda.Copy) Delivery {
-	at := c.SettledAt
+	x := Delivery{Entry: e.Name, Copy: c.Copy, Handle: c.Handle, Unit: s.correspondents[c.Correspondent].Unit}
+	return x.as(e, c)
+}
+
+// as is the delivery of a copy as the book has it.
+func (x Delivery) as(e agenda.Entry, c agenda.Copy) Delivery {
+	x.Number, x.Of, x.State, x.At = e.Number, len(e.Copies), c.State, c.SettledAt
 	if c.State == agenda.CopyDoubt {
-		at = c.DoubtAt
+		x.At = c.DoubtAt
 	}
-	return Delivery{
-		Entry: e.Name, Number: e.Number, Copy: c.Copy, Of: len(e.Copies), Handle: c.Handle, Unit: s.correspondents[c.Correspondent].Unit,
-		State: c.State, At: at, Attempt: c.Attempts, Reply: c.LastReply, QueueID: c.QueueID, NextAt: c.NextAt,
-	}
+	x.Attempt, x.Reply, x.QueueID, x.NextAt = c.Attempts, c.LastReply, c.QueueID, c.NextAt
+	return x
 }
 
 // run connects first: a number is given only when the gateway is there, or

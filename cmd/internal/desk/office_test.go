@@ -47,6 +47,12 @@ func (c *clock) now() time.Time {
 	return c.t
 }
 
+func (c *clock) set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = t
+}
+
 // office is a whole desk with its people, correspondents and gateway.
 type office struct {
 	*Desk

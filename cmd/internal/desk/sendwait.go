@@ -1,7 +1,10 @@
 package desk
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"sandi/agenda"
@@ -11,34 +14,44 @@ const (
 	firstWait = time.Minute // for a gateway that is not there
 	lastWait  = 15 * time.Minute
 	busyWait  = 5 * time.Second // for another sender of this desk
+	together  = time.Minute     // copies that are due so soon after the first one go with it
 )
 
-// SendWaiting is Send, and then waits and tries again what was put off, until
-// nothing is left that time can mend. between is told before each wait. The
-// desk is free for others while it waits. What needs a person (a wrong
-// password, a refusal, a doubt) is not waited for.
-func (d *Desk) SendWaiting(ctx context.Context, p SendParams, between func(until time.Time, copies int)) (SendResult, error) {
+// Pause is a wait between two turns of a sending.
+type Pause struct {
+	Until  time.Time
+	Copies int // that wait
+	Due    int // of those, tried at the end of the pause
+}
+
+// SendWaiting is Send, and then waits and tries again what was put off, each
+// copy when its time has come, until nothing is left that time can mend.
+// between is told before each wait. The desk is free for others while it waits.
+// What needs a person (a wrong password, a refusal, a doubt) is not waited for,
+// and what another process voids or settles meanwhile is no more.
+func (d *Desk) SendWaiting(ctx context.Context, p SendParams, between func(Pause)) (SendResult, error) {
 	total, err := d.Send(ctx, p)
 	patience := firstWait
 	for {
-		names, next := total.putOff()
-		if err != nil || len(names) == 0 || loginRefused(total.Down) {
+		list := total.putOff()
+		if err != nil || len(list) == 0 || loginRefused(total.Down) {
 			return total, err
 		}
-		if next.IsZero() {
-			next = d.Now().Add(patience)
+		now := d.Now()
+		pause := pauseFor(list, now, patience)
+		if slices.ContainsFunc(list, func(x Delivery) bool { return !x.NextAt.After(now) }) {
 			patience = min(2*patience, lastWait)
 		} else {
 			patience = firstWait
 		}
 		if between != nil {
-			between(next, total.left())
+			between(pause)
 		}
-		if err := sleep(ctx, next.Sub(d.Now())); err != nil {
+		if err := sleep(ctx, pause.Until.Sub(d.Now())); err != nil {
 			return total, err
 		}
 		again := p
-		again.Names, again.Due, again.All, again.Confirm, again.AskQueue = names, false, false, nil, nil
+		again.Names, again.later, again.Due, again.All, again.Confirm, again.AskQueue = namesOf(list), true, false, false, nil, nil
 		var res SendResult
 		res, err = d.Send(ctx, again)
 		for coded(err) == CodeBusy {
@@ -48,76 +61,124 @@ func (d *Desk) SendWaiting(ctx context.Context, p SendParams, between func(until
 			res, err = d.Send(ctx, again)
 		}
 		total.merge(res)
+		err = errors.Join(err, d.review(context.WithoutCancel(ctx), &total))
 	}
 }
 
-// putOff are the entries with copies that time alone can bring on, and when
-// the first of them is due; a zero time when only the gateway is waited for.
-func (r *SendResult) putOff() (names []agenda.Name, next time.Time) {
-	seen := map[agenda.Name]bool{}
-	add := func(n agenda.Name) {
-		if !seen[n] {
-			seen[n] = true
-			names = append(names, n)
+// pauseFor is the pause until the first copies are due. Those whose time has
+// come wait for the gateway alone.
+func pauseFor(list []Delivery, now time.Time, patience time.Duration) Pause {
+	due := make([]time.Time, len(list))
+	for i, x := range list {
+		due[i] = now.Add(patience)
+		if x.NextAt.After(now) {
+			due[i] = x.NextAt
 		}
 	}
-	for _, x := range r.Deliveries {
-		if x.State == agenda.CopyDeferred {
-			add(x.Entry)
-			if next.IsZero() || x.NextAt.Before(next) {
-				next = x.NextAt
-			}
+	p := Pause{Copies: len(list)}
+	last := slices.MinFunc(due, time.Time.Compare).Add(together)
+	for _, at := range due {
+		if !at.After(last) && at.After(p.Until) {
+			p.Until = at
 		}
 	}
-	for _, x := range r.Waiting {
-		add(x.Entry)
+	for _, x := range list {
+		if !x.NextAt.After(p.Until) {
+			p.Due++
+		}
 	}
-	if len(r.Waiting) > 0 {
-		next = time.Time{}
-	}
-	return names, next
+	return p
 }
 
-func (r *SendResult) left() int {
-	n := len(r.Waiting)
-	for _, x := range r.Deliveries {
-		if x.State == agenda.CopyDeferred {
-			n++
-		}
+// pending tells whether a copy is still to be tried, by this process or by
+// another one that is at it.
+func pending(s agenda.CopyState) bool {
+	switch s {
+	case "", agenda.CopyReady, agenda.CopyDeferred, agenda.CopyClaimed, agenda.CopyArmed:
+		return true
 	}
-	return n
+	return false
 }
 
-// merge takes over a later run: the newest word on every copy and entry.
+// putOff are the copies that time alone can bring on.
+func (r *SendResult) putOff() []Delivery {
+	return slices.DeleteFunc(slices.Concat(r.Deliveries, r.Waiting), func(x Delivery) bool { return !pending(x.State) })
+}
+
+// namesOf are the entries of copies, each once.
+func namesOf(list []Delivery) []agenda.Name {
+	var names []agenda.Name
+	for _, x := range list {
+		if !slices.Contains(names, x.Entry) {
+			names = append(names, x.Entry)
+		}
+	}
+	return names
+}
+
+// merge takes over a later turn: the newest word on every copy.
 func (r *SendResult) merge(later SendResult) {
 	type key struct {
 		entry agenda.Name
 		copy  int
 	}
-	at := map[key]int{}
-	for i, x := range r.Deliveries {
-		at[key{x.Entry, x.Copy}] = i
+	tried := map[key]agenda.CopyState{}
+	for _, x := range r.Deliveries {
+		tried[key{x.Entry, x.Copy}] = x.State
 	}
-	for _, x := range later.Deliveries {
-		if i, ok := at[key{x.Entry, x.Copy}]; ok {
-			r.Deliveries[i] = x
-		} else {
-			r.Deliveries = append(r.Deliveries, x)
-		}
+	// What an earlier turn brought to a person is told as tried, not as skipped.
+	skipped := slices.DeleteFunc(later.Skipped, func(x Delivery) bool {
+		return x.Code == "" && tried[key{x.Entry, x.Copy}] == x.State
+	})
+	told := map[key]bool{}
+	for _, x := range slices.Concat(later.Deliveries, later.Waiting, skipped) {
+		told[key{x.Entry, x.Copy}] = true
 	}
-	entries := map[int64]int{}
-	for i, e := range r.Entries {
-		entries[e.ID] = i
+	newest := func(was, now []Delivery) []Delivery {
+		return append(slices.DeleteFunc(was, func(x Delivery) bool { return told[key{x.Entry, x.Copy}] }), now...)
 	}
-	for _, e := range later.Entries {
-		if i, ok := entries[e.ID]; ok {
-			r.Entries[i] = e
-		} else {
-			r.Entries = append(r.Entries, e)
-		}
-	}
+	r.Deliveries = newest(r.Deliveries, later.Deliveries)
+	r.Waiting = newest(r.Waiting, later.Waiting)
+	r.Skipped = newest(r.Skipped, skipped)
 	r.Released = append(r.Released, later.Released...)
 	r.Doubted = append(r.Doubted, later.Doubted...)
-	r.Waiting, r.Down = later.Waiting, later.Down
-	r.Skipped = append(r.Skipped, later.Skipped...)
+	r.Down, r.Outage = later.Down, cmp.Or(later.Outage, r.Outage)
+}
+
+// review reads again what was put off: until when a copy waits the book says,
+// and one that another process voided or settled meanwhile waits no more and is
+// told as skipped.
+func (d *Desk) review(ctx context.Context, r *SendResult) error {
+	ids, now := make([]int64, len(r.Entries)), map[agenda.Name]agenda.Entry{}
+	for i, e := range r.Entries {
+		ids[i] = e.ID
+	}
+	var err error
+	if r.Entries, err = d.briefly(ctx, ids); err != nil {
+		return err
+	}
+	for _, e := range r.Entries {
+		now[e.Name] = e
+	}
+	newest := func(list []Delivery) (kept []Delivery) {
+		for _, x := range list {
+			if pending(x.State) {
+				e := now[x.Entry]
+				c, err := copyOf(e, x.Copy)
+				if err == nil {
+					x = x.as(e, c)
+				}
+				if err != nil || !pending(x.State) || e.State == agenda.StateVoid {
+					x.Code = agenda.ErrChanged.Code()
+					r.Skipped = append(r.Skipped, x)
+					continue
+				}
+			}
+			kept = append(kept, x)
+		}
+		return kept
+	}
+	r.Deliveries, r.Waiting = newest(r.Deliveries), newest(r.Waiting)
+	r.strike()
+	return nil
 }
