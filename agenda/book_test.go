@@ -142,7 +142,7 @@ func numberOne(b *book) error {
 	if err != nil {
 		return err
 	}
-	if err := b.Order(ctx, clerk, id, []Order{{From: "kasi", To: "sandiman"}}); err != nil {
+	if err := b.Order(ctx, clerk, id, id, []Order{{From: "kasi", To: "sandiman"}}); err != nil {
 		return err
 	}
 	if e, err = b.EntryByID(ctx, id); err != nil {

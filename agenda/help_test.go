@@ -145,7 +145,7 @@ func (b *book) entry(id int64) Entry {
 
 func (b *book) order(e Entry) Entry {
 	b.t.Helper()
-	b.must(b.Order(b.t.Context(), clerk, e.ID, []Order{
+	b.must(b.Order(b.t.Context(), clerk, e.ID, e.Last, []Order{
 		{From: "kepala-dinas", To: "kepala-bidang", At: time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC), Text: "laksanakan"},
 		{From: "kepala-bidang", To: "kepala-seksi"},
 	}))

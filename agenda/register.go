@@ -354,16 +354,13 @@ func (b *Book) step(ctx context.Context, a Actor, id, last int64, step Step, fn 
 
 // Order records the chain of orders as given on paper, an event a link. In
 // book kriptogram it has to come before the draft.
-func (b *Book) Order(ctx context.Context, a Actor, id int64, links []Order) error {
-	return b.OrderAll(ctx, a, []int64{id}, links)
+func (b *Book) Order(ctx context.Context, a Actor, id, last int64, links []Order) error {
+	return b.step(ctx, a, id, last, StepOrder, func(u *update, t taken) error { return u.order(t, links) })
 }
 
 // OrderAll records one chain of orders for several entries in one transaction:
 // all or none.
 func (b *Book) OrderAll(ctx context.Context, a Actor, ids []int64, links []Order) error {
-	if len(links) == 0 {
-		return missingField("order")
-	}
 	return b.update(ctx, a, func(u *update) error {
 		for _, id := range ids {
 			t, err := u.take(id, anyLast, StepOrder)
@@ -379,6 +376,9 @@ func (b *Book) OrderAll(ctx context.Context, a Actor, ids []int64, links []Order
 }
 
 func (u *update) order(t taken, links []Order) error {
+	if len(links) == 0 {
+		return missingField("order")
+	}
 	for _, l := range links {
 		for _, role := range []string{l.From, l.To} {
 			if strings.TrimSpace(role) == "" {

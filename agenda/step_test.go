@@ -23,7 +23,7 @@ func (b *book) try(step Step, e Entry) error {
 	ctx := b.t.Context()
 	switch step {
 	case StepOrder:
-		return b.Order(ctx, clerk, e.ID, []Order{{From: "kepala-seksi", To: "sandiman"}})
+		return b.Order(ctx, clerk, e.ID, e.Last, []Order{{From: "kepala-seksi", To: "sandiman"}})
 	case StepAttach:
 		return b.Attach(ctx, operator, e.ID, e.Last, []Attachment{{Object: vaulted("again"), Pages: 1}})
 	case StepCorrect:

@@ -469,22 +469,23 @@ func (a *app) assign(ctx context.Context, c *cobra.Command, d *desk.Desk, args [
 	if err := future(at, d.Now(), "at"); err != nil {
 		return err
 	}
-	if at.IsZero() {
-		at = d.Now().Truncate(time.Minute)
-	}
 	var link []agenda.Order
 	if c.Flags().Changed("from") || c.Flags().Changed("to") {
-		from, err := agenda.ParseRole(flag(c, "from"))
+		from, err := roleFlag(c, "from")
 		if err != nil {
-			return usageError("usage.flag_value", "flag", "--from")
+			return err
 		}
-		to, err := agenda.ParseRole(flag(c, "to"))
+		to, err := roleFlag(c, "to")
 		if err != nil {
-			return usageError("usage.flag_value", "flag", "--to")
+			return err
+		}
+		if from == to {
+			return usageError("usage.order_self", "value", to)
 		}
 		link = []agenda.Order{{From: string(from), To: string(to)}}
 	}
-	done := map[agenda.BookName][]agenda.Name{}
+	var done []recorded
+	var stand []agenda.Name
 	var entries []agenda.Entry
 	err = a.each(ctx, names, func(n agenda.Name) error {
 		orders := slices.Clone(link)
@@ -494,34 +495,72 @@ func (a *app) assign(ctx context.Context, c *cobra.Command, d *desk.Desk, args [
 		for i := range orders {
 			orders[i].At, orders[i].Text = at, flag(c, "order")
 		}
-		e, err := a.step(ctx, d, n, func(e agenda.Entry, who agenda.Actor) error {
-			return d.Book.Order(ctx, who, e.ID, orders)
+		var made, stood []agenda.Order
+		e, err := a.step(ctx, d, n, func(e agenda.Entry, who agenda.Actor) (err error) {
+			made, stood, err = d.Assign(ctx, who, e, orders)
+			return err
 		})
-		if err == nil {
-			done[n.Book] = append(done[n.Book], n)
-			entries = append(entries, e)
+		if err != nil {
+			return err
 		}
-		return err
+		entries = append(entries, e)
+		if len(stood) > 0 {
+			stand = append(stand, n)
+			a.sayStands(d, n, stood)
+		}
+		i := slices.IndexFunc(done, func(r recorded) bool { return slices.Equal(r.links, made) })
+		switch {
+		case len(made) == 0:
+		case i >= 0:
+			done[i].names = append(done[i].names, n)
+		default:
+			done = append(done, recorded{made, []agenda.Name{n}})
+		}
+		return nil
 	})
-	for _, book := range []agenda.BookName{agenda.Kriptogram, agenda.Surat} {
-		if len(done[book]) == 0 {
-			continue
-		}
-		orders := link
-		if orders == nil {
-			orders = d.Orders(book)
-		}
+	for _, r := range done {
+		first := r.links[0]
 		id := "agenda.assigned"
 		if a.flags.dryRun {
 			id = "agenda.dry_assign"
 		}
-		if len(orders) == 1 && !a.flags.dryRun {
-			a.sayWrapped(a.cat.Text("agenda.assigned_link", "from", a.cat.Role(orders[0].From), "to", a.cat.Role(orders[0].To), "n", len(done[book])))
+		if len(r.links) == 1 && !a.flags.dryRun {
+			a.sayWrapped(a.cat.Text("agenda.assigned_link", "from", a.cat.Role(first.From), "to", a.cat.Role(first.To), "n", len(r.names)))
 			continue
 		}
-		a.sayWrapped(a.cat.Text(id, "names", ranges(done[book], a.thisYear()), "at", a.cat.ShortDate(at)+", "+a.cat.Clock(at), "roles", a.chain(d, orders)))
+		a.sayWrapped(a.cat.Text(id, "names", ranges(r.names, a.thisYear()), "at", a.cat.ShortDate(first.At)+", "+a.cat.Clock(first.At), "roles", a.chain(d, r.links)))
+	}
+	if len(stand) > 0 {
+		a.say("agenda.assign_other", "names", compact(ranges(stand, a.thisYear())))
 	}
 	return a.entriesResult(d, entries, err)
+}
+
+// roleFlag reads a role from a flag that has to be there.
+func roleFlag(c *cobra.Command, name string) (agenda.Role, error) {
+	s := flag(c, name)
+	if s == "" {
+		return "", usageError("usage.flag_required", "flag", "--"+name)
+	}
+	role, err := agenda.ParseRole(s)
+	if err != nil {
+		return "", usageError("usage.role", "flag", "--"+name, "value", s)
+	}
+	return role, nil
+}
+
+// recorded are the entries for which the same links were recorded.
+type recorded struct {
+	links []agenda.Order
+	names []agenda.Name
+}
+
+// sayStands tells of orders that stood before, with who recorded them.
+func (a *app) sayStands(d *desk.Desk, n agenda.Name, orders []agenda.Order) {
+	last := orders[len(orders)-1]
+	a.sayWrapped(a.cat.Text("agenda.assign_stands", "entry", n, "roles", a.chain(d, orders),
+		"at", a.cat.ShortDate(last.At)+", "+a.cat.Clock(last.At),
+		"recorded", a.cat.ShortDate(last.RecordedAt)+", "+a.cat.Clock(last.RecordedAt), "who", a.actorWord(last.Actor)))
 }
 
 // chain writes the titles that an order went through, the first who ordered first.

@@ -503,11 +503,7 @@ func (a *app) printHistory(w io.Writer, events []agenda.Event, hide bool) {
 		if id := "event." + ev.Type; a.cat.Has(id) {
 			word = a.cat.Text(id)
 		}
-		actor := ev.Actor
-		if actor == "-" {
-			actor = a.cat.Text("agenda.nobody")
-		}
-		fmt.Fprintf(w, " %d  %s  %s  %s  %s\n", ev.Seq, a.cat.ShortDate(ev.At), a.cat.Seconds(ev.At), render.Safe(actor), word)
+		fmt.Fprintf(w, " %d  %s  %s  %s  %s\n", ev.Seq, a.cat.ShortDate(ev.At), a.cat.Seconds(ev.At), a.actorWord(ev.Actor), word)
 		var parts []string
 		for _, line := range ev.Fields {
 			if !tellingFields[line.Key] || line.Value == "" || hide && line.Key == "subject" {
@@ -526,6 +522,14 @@ func (a *app) printHistory(w io.Writer, events []agenda.Event, hide bool) {
 			fmt.Fprintln(w, "      "+part)
 		}
 	}
+}
+
+// actorWord is who recorded an event, on a screen.
+func (a *app) actorWord(actor string) string {
+	if actor == "-" {
+		return a.cat.Text("agenda.nobody")
+	}
+	return render.Safe(actor)
 }
 
 // tellingFields are those that a person wants to see in a history; digests and sizes are in the JSON.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"sandi/agenda"
 	"sandi/agenda/extract"
@@ -147,4 +148,28 @@ func (d *Desk) Orders(b agenda.BookName) []agenda.Order {
 		chain = append(chain, agenda.Order{From: l.From, To: l.To})
 	}
 	return chain
+}
+
+// Assign records orders for an entry as they were given on paper, one without a
+// time as given now. A link that stands already is recorded again only when the
+// time or the words that are said of it are others.
+func (d *Desk) Assign(ctx context.Context, who agenda.Actor, e agenda.Entry, orders []agenda.Order) (made, stood []agenda.Order, err error) {
+	for _, o := range orders {
+		i := slices.IndexFunc(e.Orders, func(was agenda.Order) bool {
+			return was.From == o.From && was.To == o.To && (o.At.IsZero() || o.At.Equal(was.At)) && (o.Text == "" || o.Text == was.Text)
+		})
+		if i >= 0 {
+			stood = append(stood, e.Orders[i])
+			continue
+		}
+		if o.At.IsZero() {
+			o.At = d.Now().Truncate(time.Minute)
+		}
+		made = append(made, o)
+	}
+	// The book says why a voided entry takes no order.
+	if len(made) == 0 && e.State != agenda.StateVoid {
+		return nil, stood, nil
+	}
+	return made, stood, d.Book.Order(ctx, who, e.ID, e.Last, made)
 }

@@ -193,7 +193,7 @@ func (f *office) add(l agenda.Letter) agenda.Name {
 	for i := range orders {
 		orders[i].At = f.now()
 	}
-	f.check(f.Book.Order(f.t.Context(), f.Nobody(), got[0].ID, orders))
+	f.check(f.Book.Order(f.t.Context(), f.Nobody(), got[0].ID, got[0].ID, orders))
 	return got[0].Entry
 }
 
