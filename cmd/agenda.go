@@ -75,7 +75,7 @@ func (f letterForm) fill(l *agenda.Letter) error {
 		to   *string
 	}{{"request-date", &l.RequestDate}, {"letter-date", &l.Date}} {
 		if f.changed(t.name) {
-			if *t.to, err = parseDate(t.name, flag(f.c, t.name), now); err != nil {
+			if *t.to, err = f.date(t.name, flag(f.c, t.name)); err != nil {
 				return err
 			}
 		}
@@ -126,6 +126,61 @@ func (f letterForm) fill(l *agenda.Letter) error {
 		}
 	}
 	return nil
+}
+
+// date reads a date of a letter. One that has not come is most often a slip of the year, but a letter may be dated ahead: on a
+// terminal it is taken when that is meant, else typed anew.
+func (f letterForm) date(name, s string) (string, error) {
+	a := f.a
+	for {
+		iso, err := parseDate(name, s, f.d.Now())
+		if err != nil || !ahead(iso, f.d.Now()) || !f.questions() {
+			return iso, err
+		}
+		// What an earlier run of a script entered was answered there.
+		if _, known, err := f.d.Book.Known(f.c.Context(), flag(f.c, "once")); err != nil || known {
+			return iso, err
+		}
+		yes, err := a.confirm(false, "agenda.ask.ahead", "field", a.cat.Text("agenda.field."+name), "date", a.isoDate(iso))
+		if err != nil || yes {
+			return iso, err
+		}
+		s, err = a.term.Ask(a.cat.Text("agenda.ask."+name) + ":")
+		if err = a.unasked(err, "--"+name); err != nil {
+			return "", err
+		}
+		if s == "" {
+			return "", usageError("usage.flag_required", "flag", "--"+name)
+		}
+	}
+}
+
+// questions tells whether what looks odd is asked about; else it is taken and told.
+func (f letterForm) questions() bool {
+	return f.a.term.CanPrompt() && !f.a.flags.yes && !f.a.flags.dryRun
+}
+
+// warnAhead tells of dates that are new in the letter of an entry and have not come, unless they were asked about.
+func (f letterForm) warnAhead(was, is agenda.Letter, n agenda.Name) {
+	if f.questions() {
+		return
+	}
+	for _, t := range datesOf(is) {
+		if slices.Contains(datesOf(was), t) || !ahead(t.iso, f.d.Now()) {
+			continue
+		}
+		f.a.warn("agenda.ahead", "field", f.a.cat.Text("agenda.field."+t.field), "date", f.a.isoDate(t.iso))
+		if !f.a.flags.dryRun {
+			f.a.warn("agenda.ahead_mend", "entry", n, "flag", "--"+t.field)
+		}
+	}
+}
+
+type letterDate struct{ field, iso string }
+
+// datesOf are the dates that stand on the papers of a letter.
+func datesOf(l agenda.Letter) []letterDate {
+	return []letterDate{{"letter-date", l.Date}, {"request-date", l.RequestDate}}
 }
 
 // addressees resolves "@group" to its members. Who stands there already is not added again.
@@ -228,6 +283,7 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 			a.warn("agenda.same_letter", "letter", l.Number, "names", ranges(same, a.thisYear()))
 		}
 		a.warnUnknown(e)
+		f.warnAhead(agenda.Letter{}, e.Letter, e.Name)
 	}
 	return a.result(render.EntryOf(e, f.d.Due(e).At(), masked(e, false)), func(w io.Writer) { fmt.Fprintln(w, e.Name) })
 }
@@ -352,7 +408,7 @@ func (f letterForm) ask(l *agenda.Letter, like agenda.Entry) error {
 		if err := field("letter-date", &l.Date); err != nil {
 			return err
 		}
-		iso, err := parseDate("letter-date", l.Date, f.d.Now())
+		iso, err := f.date("letter-date", l.Date)
 		if err != nil {
 			return err
 		}
@@ -388,14 +444,14 @@ func (f letterForm) ask(l *agenda.Letter, like agenda.Entry) error {
 	return err
 }
 
-// rehearse tells what add would enter; no serial is used.
-// rehearsed tells what would have been entered.
+// rehearsed tells what add would enter; no serial is used.
 func (f letterForm) rehearsed(r agenda.Registration) error {
 	a := f.a
 	a.say("agenda.dry_add", "book", a.cat.Book(string(r.Book)), "class", a.cat.Class(string(r.Letter.Class)),
 		"to", strings.Join(r.Letter.To, ", "))
 	e := agenda.Entry{Name: agenda.Name{Book: r.Book, Year: a.thisYear()}, Letter: r.Letter, State: agenda.StateRegistered}
 	a.sayDue(f.d, e)
+	f.warnAhead(agenda.Letter{}, e.Letter, e.Name)
 	v := render.EntryOf(e, f.d.Due(e).At(), masked(e, false))
 	v.Name = ""
 	return a.result(v, func(io.Writer) {})
@@ -807,6 +863,7 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 	}
 	if a.flags.dryRun {
 		a.say("agenda.dry_correct", "entry", n, "fields", what+count)
+		f.warnAhead(was, l, n)
 		return a.entriesResult(f.d, []agenda.Entry{e}, nil)
 	}
 	if after.State == agenda.StateRegistered && after.Draft > 0 {
@@ -815,6 +872,7 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 		a.say("agenda.corrected", "entry", n, "fields", what, "count", count)
 	}
 	a.warnUnknown(after)
+	f.warnAhead(was, l, n)
 	return a.entriesResult(f.d, []agenda.Entry{after}, nil)
 }
 

@@ -157,8 +157,17 @@ func (a *app) previewImport(rows []desk.ImportRow) {
 		a.say("import.more", "n", n)
 	}
 	for _, r := range rows {
-		if len(r.Same) > 0 && !r.Known {
-			a.warn("import.same", "line", r.Line, "letter", r.Registration.Letter.Number, "names", ranges(r.Same, a.thisYear()))
+		if r.Known {
+			continue
+		}
+		l := r.Registration.Letter
+		if len(r.Same) > 0 {
+			a.warn("import.same", "line", r.Line, "letter", l.Number, "names", ranges(r.Same, a.thisYear()))
+		}
+		for _, t := range datesOf(l) {
+			if ahead(t.iso, a.now()) {
+				a.warn("import.ahead", "line", r.Line, "field", a.importField(t.field), "date", a.isoDate(t.iso))
+			}
 		}
 	}
 	if known > 0 {

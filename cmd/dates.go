@@ -80,6 +80,9 @@ func parseDate(name, s string, now time.Time) (string, error) {
 	return t.Format(time.DateOnly), nil
 }
 
+// ahead tells whether a date, as it is stored, has not come yet.
+func ahead(iso string, now time.Time) bool { return iso > midnight(now).Format(time.DateOnly) }
+
 // parseMoment reads an instant for the flag of that name: a time, a date, both, or RFC 3339; empty is the zero time.
 func parseMoment(name, s string, now time.Time) (time.Time, error) {
 	if s == "" {
