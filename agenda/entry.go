@@ -123,6 +123,14 @@ func (n Name) String() string { return n.Book.Letter() + strconv.Itoa(n.Serial) 
 // Long returns the full form, such as "K12/2026".
 func (n Name) Long() string { return n.String() + "/" + strconv.Itoa(n.Year) }
 
+// In returns the name as it is written in a year: short within its own.
+func (n Name) In(year int) string {
+	if n.Year == year {
+		return n.String()
+	}
+	return n.Long()
+}
+
 const (
 	maxSerial = 9_999_999
 	maxNames  = 100_000

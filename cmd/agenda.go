@@ -587,7 +587,7 @@ func (a *app) assign(ctx context.Context, c *cobra.Command, d *desk.Desk, args [
 		a.sayWrapped(a.cat.Text(id, "names", ranges(r.names, a.thisYear()), "at", a.cat.ShortDate(first.At)+", "+a.cat.Clock(first.At), "roles", a.chain(d, r.links)))
 	}
 	if len(stand) > 0 {
-		a.say("agenda.assign_other", "names", compact(ranges(stand, a.thisYear())))
+		a.say("agenda.assign_other", "names", a.commas(stand))
 	}
 	return a.entriesResult(d, entries, err)
 }

@@ -138,12 +138,7 @@ func (a *app) showList(d *desk.Desk, list []agenda.Entry, show bool) error {
 }
 
 // entryName is the short name, with its year where that is not this one.
-func (a *app) entryName(n agenda.Name) string {
-	if n.Year != a.thisYear() {
-		return n.Long()
-	}
-	return n.String()
-}
+func (a *app) entryName(n agenda.Name) string { return n.In(a.thisYear()) }
 
 // stateWords says where an entry stands: with several addressees how many have it, and first of all what is uncertain.
 func (a *app) stateWords(e agenda.Entry) string {

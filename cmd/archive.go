@@ -47,7 +47,7 @@ func (a *app) archiveCommand() *cobra.Command {
 				return a.archived(e, began)
 			})
 			if len(done) > 0 {
-				a.say("archive.next", "names", commas(done))
+				a.say("archive.next", "names", a.commas(done))
 			}
 			return err
 		})

@@ -116,7 +116,7 @@ func (a *app) reportResult(ctx context.Context, d *desk.Desk, names []agenda.Nam
 		a.say("report.applicants", "n", applicants)
 	}
 	if f.out == "" {
-		a.say("report.pdf", "names", commas(names))
+		a.say("report.pdf", "names", a.commas(names))
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func writeReports(reports []desk.Report, f reportFlags) ([]string, error) {
 
 // reportName is what a report's file is called: the entries, then for whom it is.
 func reportName(r desk.Report) string {
-	names := strings.ReplaceAll(commas(r.Entries), ",", "_")
+	names := strings.NewReplacer(", ", "_", "/", "-").Replace(ranges(r.Entries, r.Entries[0].Year))
 	if len(names) > 60 {
 		names = r.Entries[0].String() + "-dst"
 	}

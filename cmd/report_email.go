@@ -56,7 +56,7 @@ func (a *app) mailReports(ctx context.Context, c *cobra.Command, d *desk.Desk, n
 		}
 	}
 	for _, r := range plan.Paper {
-		statuses = append(statuses, a.fail(noAddress(r)))
+		statuses = append(statuses, a.fail(a.noAddress(r)))
 	}
 	if a.flags.dryRun {
 		a.say("report.email_dry")
@@ -109,8 +109,8 @@ func (a *app) tellMailed(b desk.MailedBefore) error {
 }
 
 // noAddress is the refusal of a report whose reader has no address.
-func noAddress(r desk.Unmailable) error {
-	args := []any{"entry", commas(r.Entries), "name", r.Applicant, "handle", r.Handle}
+func (a *app) noAddress(r desk.Unmailable) error {
+	args := []any{"entry", a.commas(r.Entries), "name", r.Applicant, "handle", r.Handle}
 	switch {
 	case r.To == desk.ToHead:
 		return &detailed{desk.Refusal(desk.CodeNoHeadAddress), args}
@@ -198,7 +198,7 @@ func (a *app) printReport(w io.Writer, e agenda.Entry, names []agenda.Name, rece
 	switch next {
 	case "":
 	case desk.NextMail:
-		a.say("report.email_mend."+e.Mailed.Reader, "names", commas(names))
+		a.say("report.email_mend."+e.Mailed.Reader, "names", a.commas(names))
 	default:
 		a.say("next."+string(next), "entry", a.entryName(e.Name))
 	}

@@ -94,6 +94,7 @@ func Main(args []string, t *term.Term, hooks Hooks) int {
 	// What still waits for the rest of a character goes out escaped; a reader that left makes no difference now.
 	defer func() { _ = errors.Join(a.out.Flush(), a.talk.Flush()) }()
 	json := jsonFlag(args)
+	a.cat = a.cat.In(a.thisYear())
 	a.flags.json = json
 	if err != nil {
 		return a.fail(usageError("usage.language", "value", langOrEnv(args)))
@@ -421,7 +422,7 @@ func (a *app) messageArgs(err error) []any {
 		switch e := e.(type) {
 		case *agenda.Error:
 			if e.Entry != (agenda.Name{}) {
-				add("entry", e.Entry.String())
+				add("entry", a.entryName(e.Entry))
 			}
 			if e.State != "" {
 				word := a.cat.State
@@ -456,7 +457,7 @@ func (a *app) messageArgs(err error) []any {
 			add("detail", errorText(e.Err))
 		case *desk.Error:
 			if e.Entry != (agenda.Name{}) {
-				add("entry", e.Entry.String())
+				add("entry", a.entryName(e.Entry))
 			}
 			if code := e.Code(); code == desk.CodePolicy || code == desk.CodeClassScan {
 				add("field", a.cat.Class(e.Field))
@@ -756,7 +757,7 @@ func (a *app) actor(c *config.Config) string {
 func (a *app) useConfig(c *config.Config) {
 	if c.Language != "" && a.flags.lang == "" && os.Getenv("SANDI_LANG") == "" {
 		a.lang = messages.Lang(c.Language)
-		a.cat = messages.For(a.lang)
+		a.cat = messages.For(a.lang).In(a.thisYear())
 	}
 }
 

@@ -666,7 +666,7 @@ func (a *app) tellNext(res desk.SendResult) {
 		if queued {
 			next("send.next_due")
 		} else {
-			next("send.next_again", "names", commas(entriesOf(res.Waiting, "")))
+			next("send.next_again", "names", a.commas(entriesOf(res.Waiting, "")))
 		}
 	}
 	sent := false
@@ -678,7 +678,7 @@ func (a *app) tellNext(res desk.SendResult) {
 		}
 	}
 	if sent {
-		a.say("send.next_archive", "names", commas(done))
+		a.say("send.next_archive", "names", a.commas(done))
 	}
 }
 

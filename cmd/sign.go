@@ -127,7 +127,7 @@ func (a *app) sign(ctx context.Context, d *desk.Desk, names []agenda.Name, p des
 		if p.Wet != "" {
 			a.print("sign.wet")
 		}
-		a.say("sign.next", "names", commas(done))
+		a.say("sign.next", "names", a.commas(done))
 	}
 	return err
 }
@@ -152,13 +152,7 @@ func (a *app) declined(id string) error {
 }
 
 // commas writes names for a command line: K1,K5-K7.
-func commas(names []agenda.Name) string {
-	year := 0
-	if len(names) > 0 {
-		year = names[0].Year
-	}
-	return strings.ReplaceAll(ranges(names, year), ", ", ",")
-}
+func (a *app) commas(names []agenda.Name) string { return compact(ranges(names, a.thisYear())) }
 
 // showPending shows a draft as the head of section needs it: nothing secret, but all that he puts his name to.
 func (a *app) showPending(d *desk.Desk, p desk.Pending, i, of int) {
@@ -377,7 +371,7 @@ func (a *app) decide(ctx context.Context, d *desk.Desk, accept []desk.Pending, b
 		all = append(all, a.fail(err))
 	}
 	if len(done) > 0 {
-		a.say("sign.next", "names", commas(done))
+		a.say("sign.next", "names", a.commas(done))
 	}
 	return a.told(batchStatus(all))
 }

@@ -74,6 +74,7 @@ func Detect(flag string, env func(string) string) (Lang, error) {
 // Catalogue is the messages of one language.
 type Catalogue struct {
 	lang  Lang
+	year  int                        // of the books, see In; 0 = unknown
 	texts map[string]json.RawMessage // a line or a list of lines, as in the file
 }
 
@@ -91,6 +92,14 @@ func For(lang Lang) *Catalogue {
 		return load()
 	}
 	return catalogues[Indonesian]()
+}
+
+// yearly has a short name within its year and a longer one elsewhere.
+type yearly interface{ In(year int) string }
+
+// In returns the catalogue as it is read in a year: a message names an entry so that the next command finds it.
+func (c *Catalogue) In(year int) *Catalogue {
+	return &Catalogue{lang: c.lang, year: year, texts: c.texts}
 }
 
 // mustLoad panics on a faulty catalogue: it is part of the program and the tests read it whole.
@@ -193,7 +202,11 @@ func (c *Catalogue) Text(id string, args ...any) string {
 	}
 	values := map[string]string{}
 	for i := 0; i+1 < len(args); i += 2 {
-		values[fmt.Sprint(args[i])] = render.Safe(fmt.Sprint(args[i+1]))
+		value := args[i+1]
+		if y, ok := value.(yearly); ok && c.year != 0 {
+			value = y.In(c.year)
+		}
+		values[fmt.Sprint(args[i])] = render.Safe(fmt.Sprint(value))
 	}
 	return expand(text, func(name, choice string) string {
 		value, ok := values[name]

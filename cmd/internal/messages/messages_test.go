@@ -3,6 +3,7 @@ package messages
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"reflect"
 	"regexp"
@@ -333,5 +334,26 @@ func TestNoIDTwice(t *testing.T) {
 	}
 	if want := 2 * len(IDs()); read != want {
 		t.Errorf("%d ids read, the catalogues have %d", read, want)
+	}
+}
+
+// named is an entry that is called otherwise out of its year.
+type named int
+
+func (n named) In(year int) string {
+	if int(n) == year {
+		return "K1"
+	}
+	return fmt.Sprintf("K1/%d", int(n))
+}
+
+func (n named) String() string { return "K1" }
+
+func TestTextNamesEntriesByTheYear(t *testing.T) {
+	t.Parallel()
+	for year, want := range map[int]string{0: "  sandi sign K1", 2026: "  sandi sign K1", 2027: "  sandi sign K1/2026"} {
+		if got := For(English).In(year).Text("next.sign", "entry", named(2026)); got != want {
+			t.Errorf("in %d: %q, want %q", year, got, want)
+		}
 	}
 }
