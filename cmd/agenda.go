@@ -928,7 +928,8 @@ func (a *app) void(ctx context.Context, c *cobra.Command, d *desk.Desk, arg stri
 	if err != nil {
 		return err
 	}
-	if _, err := d.Book.Entry(ctx, n); err != nil {
+	// Why a letter that was sent is not voided the book knows better.
+	if e, err := d.May(ctx, n, agenda.StepVoid); err != nil && (e.ID == 0 || e.State == agenda.StateVoid) {
 		return err
 	}
 	reason, err := a.reason(c, "ask.reason")
@@ -946,8 +947,8 @@ func (a *app) void(ctx context.Context, c *cobra.Command, d *desk.Desk, arg stri
 		}
 	}
 	if !yes {
-		a.say("agenda.not_voided", "entry", n)
-		return nil
+		a.warn("agenda.not_voided", "entry", n)
+		return a.told(exitOther)
 	}
 	e, err := a.step(ctx, d, n, func(e agenda.Entry, who agenda.Actor) error {
 		return d.Book.Void(ctx, who, e.ID, e.Last, reason, authority)

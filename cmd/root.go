@@ -462,6 +462,11 @@ func (a *app) messageArgs(err error) []any {
 			if code := e.Code(); code == desk.CodePolicy || code == desk.CodeClassScan {
 				add("field", a.cat.Class(e.Field))
 			}
+			for _, word := range []string{"word.state.", "word.copy."} {
+				if a.cat.Has(word + e.Detail) {
+					add("state", a.cat.Text(word+e.Detail))
+				}
+			}
 			// want tells the cases of one code apart: the flag that is missing, else the detail.
 			if flag, ok := strings.CutPrefix(e.Field, "--"); ok {
 				add("want", flag)

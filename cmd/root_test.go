@@ -52,7 +52,7 @@ func TestFail(t *testing.T) {
 		"code":            {stepError(t), false, 64, "Refused: entry name cannot be read: \\x1b[2Jbukan\nNothing was recorded.\n"},
 		"unknown_code":    {codeError("desk.never_heard"), false, 1, "Failed: x.\n"},
 		"joined":          {errors.Join(errors.New("y"), vault.ErrLocked), false, 11, "Refused: the desk is in use by another process. Safe to try again.\n"},
-		"defaults":        {codeError("agenda.step_order"), false, 15, "Refused: ENTRY is not yet at this step (state: unknown).\nNothing was changed.\n  sandi agenda show ENTRY\n"},
+		"defaults":        {codeError("agenda.step_order"), false, 15, "Refused: this step does not apply to ENTRY (state: unknown).\nNothing was changed.\n  sandi agenda show ENTRY\n"},
 		"interrupted":     {term.ErrInterrupted, false, 130, "Interrupted. Steps already recorded stand.\n"},
 		"usage":           {usageError("usage.flag_required", "flag", "--to"), false, 64, "Refused: the flag --to is missing.\n  sandi send --help\n"},
 		"json":            {vault.ErrLocked, true, 11, `{"schema":"sandi.error/1","code":"vault.locked","message":"Refused: the desk is in use by another process. Safe to try again.","retry":"later","entry":null}` + "\n"},

@@ -486,8 +486,8 @@ func (d *Desk) PrintDraft(ctx context.Context, w io.Writer, name agenda.Name, fo
 	if err != nil {
 		return err
 	}
-	if e.Drafted == nil {
-		return refuseEntry(CodeNotDrafted, name)
+	if e.Drafted == nil || e.State == agenda.StateRegistered {
+		return &Error{code: stateCode(e), Entry: name, Detail: string(e.State)}
 	}
 	s, err := d.fresh(ctx, e)
 	if err != nil {
