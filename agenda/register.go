@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -64,7 +65,7 @@ func checkLetter(l Letter) error {
 		}
 	}
 	if l.Pages < 0 || l.Pages > 1_000_000 {
-		return invalid("pages", "")
+		return invalid("pages", strconv.Itoa(l.Pages))
 	}
 	if l.Refers != "" {
 		if n, err := ParseName(l.Refers, 0); err != nil || n.Long() != l.Refers {
@@ -415,7 +416,7 @@ func (b *Book) Attach(ctx context.Context, a Actor, id, last int64, scans []Atta
 				return named(err, t.name)
 			}
 			if scan.Pages < 0 {
-				return invalid("pages", "")
+				return invalid("pages", strconv.Itoa(scan.Pages))
 			}
 			if err := u.putObject(scan.Object); err != nil {
 				return err

@@ -598,11 +598,7 @@ func roleFlag(c *cobra.Command, name string) (agenda.Role, error) {
 	if s == "" {
 		return "", usageError("usage.flag_required", "flag", "--"+name)
 	}
-	role, err := agenda.ParseRole(s)
-	if err != nil {
-		return "", usageError("usage.role", "flag", "--"+name, "value", s)
-	}
-	return role, nil
+	return agenda.ParseRole(s)
 }
 
 // recorded are the entries for which the same links were recorded.
@@ -924,7 +920,7 @@ func (a *app) agendaVoid() *cobra.Command {
 }
 
 func (a *app) void(ctx context.Context, c *cobra.Command, d *desk.Desk, arg string) error {
-	n, err := agenda.ParseName(arg, a.thisYear())
+	n, err := a.oneName(arg)
 	if err != nil {
 		return err
 	}

@@ -181,7 +181,7 @@ func (a *app) archiveShow() *cobra.Command {
 	var copyNo int
 	c := a.describe("archive show", &cobra.Command{Use: "show", Args: cobra.ExactArgs(1)})
 	c.RunE = func(c *cobra.Command, args []string) error {
-		n, err := agenda.ParseName(args[0], a.thisYear())
+		n, err := a.oneName(args[0])
 		if err != nil {
 			return err
 		}

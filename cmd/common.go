@@ -26,9 +26,18 @@ func (a *app) thisYear() int { return a.now().In(agenda.WIB).Year() }
 
 // name reads the name of one entry of the two books.
 func (a *app) name(arg string) (agenda.Name, error) {
-	n, err := agenda.ParseName(arg, a.thisYear())
+	n, err := a.oneName(arg)
 	if err == nil {
 		err = letterOnly(n)
+	}
+	return n, err
+}
+
+// oneName is name, of a report by e-mail too.
+func (a *app) oneName(arg string) (agenda.Name, error) {
+	n, err := agenda.ParseName(arg, a.thisYear())
+	if list, _ := agenda.ParseNames([]string{arg}, a.thisYear()); len(list) > 1 {
+		err = usageError("usage.one_entry", "value", arg)
 	}
 	return n, err
 }

@@ -135,7 +135,7 @@ func parseMonth(s string) (from, until time.Time, err error) {
 	}
 	from, ok := calendarDay(year, month, 1)
 	if !ok {
-		return from, from, usageError("usage.date", "flag", "--month", "value", s)
+		return from, from, usageError("usage.month", "value", s)
 	}
 	return from, from.AddDate(0, 1, 0), nil
 }

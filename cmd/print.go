@@ -101,7 +101,7 @@ func (a *app) printSheet(ctx context.Context, c *cobra.Command, d *desk.Desk, ki
 		}
 	}
 	if len(names) > 1 && kind != "slip" {
-		return usageError("usage.one_entry")
+		return usageError("usage.one_entry", "value", a.commas(names))
 	}
 	for _, n := range names {
 		v.Entries = append(v.Entries, n.String())

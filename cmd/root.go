@@ -432,8 +432,8 @@ func (a *app) messageArgs(err error) []any {
 				add("state", word(string(e.State)))
 			}
 			add("want", string(e.Want))
-			if errors.Is(e, agenda.ErrNotFound) {
-				add("want", e.Field) // not every thing of the book is an entry
+			if errors.Is(e, agenda.ErrNotFound) || errors.Is(e, agenda.ErrInvalidField) {
+				add("want", e.Field) // not every thing of the book is an entry, and some fields have choices
 			}
 			add("field", a.field(e.Field))
 			add("value", e.Value)

@@ -49,7 +49,7 @@ func TestFail(t *testing.T) {
 		"nothing":         {nil, false, 0, ""},
 		"told":            {status(22), false, 22, ""},
 		"no_code":         {errors.New("x\x1b[2J\ny"), false, 1, "Failed: x\\x1b[2J\\x0ay.\n"},
-		"code":            {stepError(t), false, 64, "Refused: entry name cannot be read: \\x1b[2Jbukan\nNothing was recorded.\n"},
+		"code":            {stepError(t), false, 64, "Refused: entry name cannot be read: \\x1b[2Jbukan\nNothing was recorded. Examples: S7, K12/2025, S3-S9.\n"},
 		"unknown_code":    {codeError("desk.never_heard"), false, 1, "Failed: x.\n"},
 		"joined":          {errors.Join(errors.New("y"), vault.ErrLocked), false, 11, "Refused: the desk is in use by another process. Safe to try again.\n"},
 		"defaults":        {codeError("agenda.step_order"), false, 15, "Refused: this step does not apply to ENTRY (state: unknown).\nNothing was changed.\n  sandi agenda show ENTRY\n"},
