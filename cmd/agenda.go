@@ -680,11 +680,11 @@ func (a *app) attach(ctx context.Context, c *cobra.Command, d *desk.Desk, args [
 		if len(args) < 2 && scanned == nil {
 			return usageError("usage.file_missing", "entry", n)
 		}
-		e, err := a.attachOne(ctx, d, desk.AttachParams{Name: n, Files: args[1:], Scanned: scanned, Pages: pages, Anyway: anyway})
+		e, fresh, err := a.attachOne(ctx, d, desk.AttachParams{Name: n, Files: args[1:], Scanned: scanned, Pages: pages, Anyway: anyway})
 		if err != nil {
 			return err
 		}
-		if !a.flags.dryRun {
+		if fresh {
 			a.say("agenda.attached", "entry", n, "n", len(args)-1, "size", a.cat.Size(scanSize(e)), "letter", e.Letter.Number, "applicant", e.Letter.Applicant)
 			if e.Letter.Pages > 0 {
 				a.say("attach.pages_line", "pages", a.pagesOf(e))
@@ -707,7 +707,8 @@ func (a *app) attach(ctx context.Context, c *cobra.Command, d *desk.Desk, args [
 		if len(files[n]) == 0 {
 			return agenda.Entry{}, usageError("usage.no_scan_in", "entry", n, "path", dir)
 		}
-		return a.attachOne(ctx, d, desk.AttachParams{Name: n, Files: files[n], Pages: pages, Anyway: anyway})
+		e, _, err := a.attachOne(ctx, d, desk.AttachParams{Name: n, Files: files[n], Pages: pages, Anyway: anyway})
+		return e, err
 	})
 }
 
@@ -772,18 +773,32 @@ func scanSize(e agenda.Entry) int64 {
 	return size
 }
 
-func (a *app) attachOne(ctx context.Context, d *desk.Desk, p desk.AttachParams) (agenda.Entry, error) {
+// attachOne attaches to an entry and tells what became of the scans that it had. fresh is false when nothing was recorded.
+func (a *app) attachOne(ctx context.Context, d *desk.Desk, p desk.AttachParams) (e agenda.Entry, fresh bool, err error) {
 	if a.flags.dryRun {
 		e, err := d.May(ctx, p.Name, agenda.StepAttach)
 		if err == nil {
 			a.say("agenda.dry_attach", "entry", p.Name, "n", len(p.Files))
 		}
-		return e, err
+		return e, false, err
 	}
 	p.Same = func(file string, others []agenda.Name) {
 		a.warn("attach.same", "entry", p.Name, "path", file, "names", ranges(others, a.thisYear()))
 	}
-	return d.Attach(ctx, p)
+	was, err := d.Book.Entry(ctx, p.Name)
+	if err != nil {
+		return was, false, err
+	}
+	if e, err = d.Attach(ctx, p); err != nil || len(was.Attachments) == 0 {
+		return e, err == nil, err
+	}
+	old := was.Attachments[0]
+	if fresh = e.Last != was.Last; fresh {
+		a.warn("attach.replaced", "entry", p.Name, "n", len(was.Attachments))
+	} else {
+		a.say("attach.stands", "entry", p.Name, "at", a.cat.ShortDate(old.At)+", "+a.cat.Clock(old.At), "who", a.actorWord(old.Actor))
+	}
+	return e, fresh, nil
 }
 
 // scansOf lists the PDF files of a folder whose names begin with that of the entry: never by order, since a wrong scan on the

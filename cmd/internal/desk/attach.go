@@ -106,6 +106,13 @@ func (d *Desk) attach(ctx context.Context, p AttachParams) (agenda.Entry, error)
 		}
 		scans = append(scans, a)
 	}
+	same := func(x, y agenda.Attachment) bool { return x.Object.SHA256 == y.Object.SHA256 && x.Pages == y.Pages }
+	if slices.EqualFunc(scans, e.Attachments, same) {
+		// They stand already. Taken again after a restore they say that somebody looked.
+		if restored, err := d.Book.RestoredSeq(ctx); err != nil || !readyBefore(e, restored) {
+			return e, err
+		}
+	}
 	return e, d.Book.Attach(ctx, who, e.ID, e.Last, scans)
 }
 
