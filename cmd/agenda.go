@@ -260,6 +260,10 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 	if err != nil {
 		return err
 	}
+	known, err := f.d.KnownApplicant(ctx, l.Applicant)
+	if err != nil {
+		return err
+	}
 	made, err := f.d.Book.Register(ctx, who, r)
 	if err != nil {
 		return err
@@ -280,7 +284,10 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 			a.say("retracts.registered", "entry", e.Name, "old", like.Name)
 		}
 		if len(same) > 0 {
-			a.warn("agenda.same_letter", "letter", l.Number, "names", ranges(same, a.thisYear()))
+			a.warn("agenda.same_letter", "letter", l.Number, "names", ranges(same, a.thisYear()), "entry", e.Name)
+		}
+		if !known {
+			a.say("agenda.no_applicant", "name", l.Applicant)
 		}
 		a.warnUnknown(e)
 		f.warnAhead(agenda.Letter{}, e.Letter, e.Name)

@@ -47,6 +47,15 @@ func (d *Desk) SameLetter(ctx context.Context, l agenda.Letter, year int) ([]age
 	return same, err
 }
 
+// KnownApplicant tells whether a word is the handle or the unit of an applicant
+// on record.
+func (d *Desk) KnownApplicant(ctx context.Context, word string) (bool, error) {
+	all, err := d.Book.Applicants(ctx)
+	return slices.ContainsFunc(all, func(p agenda.Applicant) bool {
+		return !p.Ended && (p.Handle == word || p.Unit == word)
+	}), err
+}
+
 // BelowMinimum returns the first of the roles whose least qualification, by
 // the profile, lies above the officer's, and that qualification. The profile
 // cannot place a qualification that is not on its ladder: it counts as below.
