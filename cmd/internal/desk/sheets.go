@@ -564,6 +564,9 @@ func (d *Desk) PrintReceipt(ctx context.Context, w io.Writer, name agenda.Name, 
 	if err != nil {
 		return err
 	}
+	if e.State == agenda.StateVoid {
+		return &Error{code: CodeState, Entry: name, Detail: string(e.State)}
+	}
 	p := d.Config.Profile
 	service := p.Service(string(e.Name.Book))
 	at, due := received(e), d.Due(e).At()
