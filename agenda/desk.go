@@ -370,12 +370,8 @@ const place = "place" // in meta: where the book lay when it last sent
 
 // Place is where the book lay when it last sent, as [Book.SetPlace] wrote it.
 func (b *Book) Place(ctx context.Context) (string, error) {
-	var value string
-	err := b.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", place).Scan(&value)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return value, storage(err)
+	value, _, err := readMeta(ctx, b.readers, place)
+	return value, err
 }
 
 // SetPlace remembers where the book lies. A book that finds itself elsewhere is
@@ -389,23 +385,49 @@ func (b *Book) SetPlace(ctx context.Context, where string) error {
 // RestoredSeq is the event since which the book goes on from a backup, 0 if it
 // never came from one.
 func (b *Book) RestoredSeq(ctx context.Context) (int64, error) {
-	return readRestored(ctx, b.readers)
+	return countMeta(ctx, b.readers, restored)
 }
 
-func readRestored(ctx context.Context, q querier) (int64, error) {
-	var value string
-	err := q.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", restored).Scan(&value)
+const sendings = "sendings" // in meta: how often the book was about to send
+
+// Sendings is how often [Book.BeginSending] was called.
+func (b *Book) Sendings(ctx context.Context) (int64, error) {
+	return countMeta(ctx, b.readers, sendings)
+}
+
+// BeginSending counts one more time that something is about to leave. It is no
+// event, and no event need follow: what is in the queue is armed without one.
+// So a copy of the book made a moment before has the same log, and only a
+// smaller count.
+func (b *Book) BeginSending(ctx context.Context) error {
+	return b.update(ctx, Actor{Handle: "-"}, func(u *update) error {
+		n, err := countMeta(u.ctx, u.b.conn, sendings)
+		if err != nil {
+			return err
+		}
+		return u.setMeta(sendings, strconv.FormatInt(n+1, 10))
+	})
+}
+
+func readMeta(ctx context.Context, q querier, name string) (value string, found bool, err error) {
+	err = q.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", name).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
+		return "", false, nil
 	}
+	return value, err == nil, storage(err)
+}
+
+// countMeta is a count in meta, 0 when it is not there.
+func countMeta(ctx context.Context, q querier, name string) (int64, error) {
+	value, found, err := readMeta(ctx, q, name)
+	if !found {
+		return 0, err
+	}
+	n, err := parseCount(value)
 	if err != nil {
-		return 0, storage(err)
+		return 0, tampered("meta " + name)
 	}
-	seq, err := parseCount(value)
-	if err != nil {
-		return 0, tampered("meta " + restored)
-	}
-	return seq, nil
+	return n, nil
 }
 
 // Rebuild drops the index and replays the log into it, and so finds the newest

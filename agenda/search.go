@@ -3,7 +3,6 @@ package agenda
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"sort"
 	"strconv"
 	"strings"
@@ -143,19 +142,7 @@ func (b *Book) candidates(ctx context.Context, words []string) ([]int64, error) 
 
 // watermark is the first event that the search index does not know.
 func watermark(ctx context.Context, q querier) (int64, error) {
-	var value string
-	err := q.QueryRowContext(ctx, "SELECT value FROM meta WHERE name='search'").Scan(&value)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, storage(err)
-	}
-	n, err := parseCount(value)
-	if err != nil {
-		return 0, tampered("watermark of search")
-	}
-	return n, nil
+	return countMeta(ctx, q, "search")
 }
 
 // foldDue tells whether events wait for the search index since the last

@@ -359,13 +359,9 @@ func (b *Book) remember(ctx context.Context, name string, at time.Time) error {
 }
 
 func (b *Book) remembered(ctx context.Context, name string) (time.Time, error) {
-	var stamp string
-	err := b.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=$1", name).Scan(&stamp)
-	if errors.Is(err, sql.ErrNoRows) {
-		return time.Time{}, nil
-	}
-	if err != nil {
-		return time.Time{}, storage(err)
+	stamp, found, err := readMeta(ctx, b.readers, name)
+	if !found {
+		return time.Time{}, err
 	}
 	at, err := parseStamp(stamp)
 	if err != nil {

@@ -376,7 +376,7 @@ func (v *verifier) missing(t *table) error {
 // mark compares the event since which a sending holds back what was ready
 // before: without the right one a restored book sends again.
 func (v *verifier) mark() error {
-	seq, err := readRestored(v.ctx, v.q)
+	seq, err := countMeta(v.ctx, v.q, restored)
 	if err != nil && !errors.Is(err, ErrTampered) {
 		return err
 	}

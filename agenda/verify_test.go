@@ -240,6 +240,27 @@ func TestRestoredMark(t *testing.T) {
 	}
 }
 
+// TestSendings counts through a rebuild, since no event tells of them.
+func TestSendings(t *testing.T) {
+	t.Parallel()
+	b := smallBook(t)
+	for want := range int64(3) {
+		if got, err := b.Sendings(t.Context()); err != nil || got != want {
+			t.Errorf("%d sendings, %v, want %d", got, err, want)
+		}
+		b.must(b.BeginSending(t.Context()))
+		b.must(b.Rebuild(t.Context()))
+		b.clean()
+	}
+	b.sql("UPDATE meta SET value='x' WHERE name='sendings'")
+	if _, err := b.Sendings(t.Context()); !errors.Is(err, ErrTampered) {
+		t.Errorf("spoilt: %v", err)
+	}
+	if err := b.BeginSending(t.Context()); !errors.Is(err, ErrTampered) {
+		t.Errorf("spoilt, and counted: %v", err)
+	}
+}
+
 // TestRewrittenLog replaces a record and all hashes over it: the tree agrees
 // with itself, the checkpoint does not.
 func TestRewrittenLog(t *testing.T) {

@@ -180,6 +180,9 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	if res.Copied {
 		a.warn("send.copied")
 	}
+	if res.Older {
+		a.warn("send.older")
+	}
 	for _, ref := range res.Doubted {
 		if e, err := d.Book.EntryByID(ctx, ref.Entry); err == nil {
 			for _, x := range e.Copies {

@@ -20,8 +20,9 @@ type Audit struct {
 func (a Audit) Good() bool { return len(a.Problems) == 0 }
 
 // Audit checks the whole desk: the log, the index, the numbers, every stored
-// object, every file of the vault and every message of the boxes. Where the book
-// cannot be read on, what was found is told, and that it ends there.
+// object, every file of the vault, every message of the boxes and the mark of
+// the last sending. Where the book cannot be read on, what was found is told,
+// and that it ends there.
 func (d *Desk) Audit(ctx context.Context) (Audit, error) {
 	check, err := d.checkNote(ctx)
 	if err != nil {
@@ -42,6 +43,9 @@ func (d *Desk) Audit(ctx context.Context) (Audit, error) {
 		return nil
 	})
 	if err == nil {
+		err = d.auditMark(ctx, &a)
+	}
+	if err == nil {
 		err = d.auditBoxes(ctx, &a)
 	}
 	if errors.Is(err, agenda.ErrTampered) && !a.Good() {
@@ -49,6 +53,15 @@ func (d *Desk) Audit(ctx context.Context) (Audit, error) {
 		return a, nil
 	}
 	return a, err
+}
+
+// auditMark sees that the book is not behind what it was when it last sent.
+func (d *Desk) auditMark(ctx context.Context, a *Audit) error {
+	mark, err := d.judgeMark(ctx)
+	if err == nil && mark != markFits {
+		a.found("sent", agenda.Name{}, sentFile+" "+string(mark))
+	}
+	return err
 }
 
 func (a *Audit) found(kind string, n agenda.Name, detail string) {

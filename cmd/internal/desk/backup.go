@@ -31,7 +31,7 @@ import (
 // sha256sum can check it without this one. Between them lie the book, the
 // settings, the locked keys, the archive boxes and the objects of the vault at
 // their places in the folder. Never in it: offline/, and what only this
-// machine knows (the send lock, what a crash left).
+// machine knows (the send lock, the mark of the last sending, what a crash left).
 const (
 	backupNote    = "checkpoint"
 	backupSums    = "SHA256SUMS"

@@ -6,27 +6,50 @@ import (
 	"sandi/agenda"
 )
 
+// recovered is what a command that sends found when it began.
+type recovered struct {
+	doubted []agenda.CopyRef // in doubt from now on, for whatever reason
+	copied  bool             // the folder is a copy
+	older   bool             // the book is not the one that sent last
+}
+
 // recover runs before everything that moves copies, under the sender's lock:
-// what a dead process left is settled, and a folder that was copied is treated
-// like a restored one. Of two desks with one queue each would send all of it.
-// Doubted are the copies that are in doubt for either reason.
-func (d *Desk) recover(ctx context.Context) (doubted []agenda.CopyRef, copied bool, err error) {
-	if doubted, _, err = d.Book.Recover(ctx, d.Nobody()); err != nil {
-		return doubted, false, err
+// what a dead process left is settled, and a folder that was copied, or a book
+// that is not the one that sent last, is treated like a restored one. Of two
+// desks with one queue each would send all of it, and an older book sends what
+// its successor has sent.
+func (d *Desk) recover(ctx context.Context) (recovered, error) {
+	var r recovered
+	mark, err := d.judgeMark(ctx)
+	if err != nil {
+		return r, err
+	}
+	if r.doubted, _, err = d.Book.Recover(ctx, d.Nobody()); err != nil {
+		return r, err
 	}
 	here, known, err := d.places(ctx)
-	if err != nil || here == known {
-		return doubted, false, err
+	if err != nil {
+		return r, err
 	}
-	if known != "" {
-		refs, err := d.Book.Restored(ctx, d.Nobody(), "folder kerja disalin")
-		if err != nil {
-			return doubted, true, err
+	r.copied, r.older = known != "" && here != known, mark != markFits
+	if r.copied || r.older {
+		reason := "folder kerja disalin"
+		if r.older {
+			reason = "bukan buku yang terakhir mengirim"
 		}
-		doubted = append(doubted, refs...)
+		refs, err := d.Book.Restored(ctx, d.Nobody(), reason)
+		if err != nil {
+			return r, err
+		}
+		r.doubted = append(r.doubted, refs...)
 	}
-	// A crash before this doubts once more what is in doubt already.
-	return doubted, known != "", d.Book.SetPlace(ctx, here)
+	// A crash before these doubts once more what is in doubt already.
+	if here != known {
+		if err := d.Book.SetPlace(ctx, here); err != nil {
+			return r, err
+		}
+	}
+	return r, d.beginSending(ctx)
 }
 
 // settleHere remembers the place of a desk that was made here.

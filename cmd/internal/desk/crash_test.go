@@ -306,6 +306,28 @@ func TestCrashSend(t *testing.T) {
 	sweep(t, stage{f: f, step: "send", entry: n}, func(t *testing.T, f *office, _ error) { afterSend(t, f, n, seen) })
 }
 
+// After the kill the copy of the book that was made just before the sending is
+// put back. What is in the queue leaves without an event: the log tells nothing.
+func TestCrashSendAndOlderBook(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.attached(1, "jateng")[0]
+	f.queued(n)
+	old := f.bookCopy()
+	states := map[string]int{}
+	left := func(_ *testing.T, f *office) { f.putBack(old) }
+	sweep(t, stage{f: f, step: "send", entry: n, left: left}, func(t *testing.T, f *office, again error) {
+		f.judged()
+		if n := len(f.gateway.Messages()) - f.since; again != nil || n > 1 {
+			t.Errorf("the gateway took it %d times (%v)", n, again)
+		}
+		states[f.copyStates(n)]++
+	})
+	if states["doubt"] == 0 || states["accepted"] == 0 || len(states) != 2 {
+		t.Errorf("left %v", states)
+	}
+}
+
 // afterSend asks the oracle and demands that the one number was given, once.
 func afterSend(t *testing.T, f *office, n agenda.Name, seen map[string]int) {
 	t.Helper()
@@ -313,6 +335,9 @@ func afterSend(t *testing.T, f *office, n agenda.Name, seen map[string]int) {
 	e := f.entry(n)
 	if e.Number != "001" || f.numbers() != 1 {
 		t.Errorf("%d numbers, entry has %q: want exactly 001", f.numbers(), e.Number)
+	}
+	if seq, err := f.Book.RestoredSeq(t.Context()); err != nil || seq != 0 {
+		t.Errorf("taken for an older book (%d, %v)", seq, err)
 	}
 	for _, c := range e.Copies {
 		seen[string(c.State)]++

@@ -81,6 +81,7 @@ type SendResult struct {
 	Plan       Plan
 	Doubted    []agenda.CopyRef // armed by a process that died: found at this start
 	Copied     bool             // the folder is a copy: found at this start
+	Older      bool             // the book is not the one that sent last: found at this start
 	Released   []agenda.Entry
 	Deliveries []Delivery
 	Waiting    []Delivery // not tried: the gateway went away
@@ -105,7 +106,9 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 		}
 	} else {
 		defer d.sweep(ctx)
-		if res.Doubted, res.Copied, err = d.recover(ctx); err != nil {
+		r, err := d.recover(ctx)
+		res.Doubted, res.Copied, res.Older = r.doubted, r.copied, r.older
+		if err != nil {
 			return res, err
 		}
 	}
@@ -137,6 +140,9 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 	}
 	err = job.run(ctx)
 	after := context.WithoutCancel(ctx)
+	if err == nil {
+		err = d.keepMark(after)
+	}
 	return res, errors.Join(err, d.noteOutage(after, res), job.finish(after))
 }
 

@@ -11,7 +11,8 @@
 //	sign      nothing; with --wet an object of the scan
 //	send      before the release is committed: objects of frozen messages, no number used;
 //	          after it: number, digest, Message-ID and `ready` (or `claimed`) exist together;
-//	          while claimed: deferred at the next start; while armed: doubt, never resent by itself
+//	          while claimed: deferred at the next start; while armed: doubt, never resent by itself;
+//	          always: a mark that no older copy of the book fits, if anything can have left
 //	archive   a tail of the box without event: moved aside by the next run, then appended again
 //	report    before the commit nothing; after it the report can be written again from its object
 //	officer add, key archive --new

@@ -114,6 +114,13 @@ func (d *Desk) seeBook(ctx context.Context) ([]Condition, error) {
 	if len(faults) > 0 {
 		return []Condition{{Area: "book", Why: "damaged", Level: LevelBad, Name: faults[0], Count: int64(len(faults))}}, nil
 	}
+	mark, err := d.judgeMark(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if mark != markFits {
+		return []Condition{{Area: "book", Why: string(mark), Level: LevelBad, Name: sentFile}}, nil
+	}
 	return []Condition{{Area: "book", Why: "good", Level: LevelGood, Count: size}}, nil
 }
 
@@ -418,7 +425,7 @@ func (d *Desk) seeOwnerless(ctx context.Context) ([]Condition, error) {
 func ours(name string) bool {
 	return slices.Contains([]string{
 		".", configFile, bookFile, bookFile + "-wal", bookFile + "-shm", bookFile + "-journal", keysFolder, "vault", boxFolder,
-		awayFolder, sendLock, caFile, backupState, probeFile,
+		awayFolder, sendLock, sentFile, caFile, backupState, probeFile,
 	}, name)
 }
 

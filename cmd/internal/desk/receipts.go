@@ -81,7 +81,7 @@ func (d *Desk) Receipts(ctx context.Context, p ReceiptParams) (ReceiptResult, er
 	}
 	defer lock.Unlock()
 	if !p.DryRun {
-		if _, _, err := d.recover(ctx); err != nil {
+		if _, err := d.recover(ctx); err != nil {
 			return res, err
 		}
 	}

@@ -40,7 +40,7 @@ func (d *Desk) Settle(ctx context.Context, p SettleParams) (agenda.Entry, error)
 		return agenda.Entry{}, err
 	}
 	defer lock.Unlock()
-	if _, _, err := d.recover(ctx); err != nil {
+	if _, err := d.recover(ctx); err != nil {
 		return agenda.Entry{}, err
 	}
 	e, err := d.Book.Entry(ctx, p.Name)
@@ -219,7 +219,7 @@ func (d *Desk) Manual(ctx context.Context, p ManualParams) (agenda.Entry, []stri
 		return agenda.Entry{}, nil, err
 	}
 	defer lock.Unlock()
-	if _, _, err := d.recover(ctx); err != nil {
+	if _, err := d.recover(ctx); err != nil {
 		return agenda.Entry{}, nil, err
 	}
 	e, err := d.Book.Entry(ctx, p.Name)
