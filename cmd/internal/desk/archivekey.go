@@ -1,9 +1,11 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -421,6 +423,9 @@ func (d *Desk) MoveArchiveKey(ctx context.Context, to string) (string, error) {
 	}
 	if st, err := os.Stat(to); err == nil && st.IsDir() {
 		to = filepath.Join(to, filepath.Base(from))
+	} else if filepath.Ext(to) != ".key" {
+		// The folder of a medium that is not there would become a file on this disk.
+		return "", &Error{code: CodeFile, Field: to, Err: cmp.Or(err, fs.ErrExist)}
 	}
 	if inside(to, d.Dir) {
 		return "", &Error{code: CodeInsideDesk, Field: to}
