@@ -215,15 +215,20 @@ func TestDraftsShareCheckpoints(t *testing.T) {
 	before, _, err := f.Book.Head(t.Context())
 	f.check(err)
 	const drafts, each = 12, 10
-	var group sync.WaitGroup
+	var group, begun sync.WaitGroup
+	begun.Add(drafts)
+	f.checkpoints.making.Lock() // so that all ask for the first while it waits
 	for range drafts {
 		group.Go(func() {
+			asks := sync.OnceFunc(begun.Done)
+			defer asks()
 			for range each {
 				head, _, err := f.Book.Head(t.Context())
 				if err != nil {
 					t.Error(err)
 					return
 				}
+				asks()
 				sum, err := f.draftCheckpoint(t.Context(), who)
 				if err != nil {
 					t.Error(err)
@@ -245,6 +250,8 @@ func TestDraftsShareCheckpoints(t *testing.T) {
 			}
 		})
 	}
+	begun.Wait()
+	f.checkpoints.making.Unlock()
 	group.Wait()
 	after, _, err := f.Book.Head(t.Context())
 	f.check(err)
