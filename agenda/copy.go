@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -385,13 +386,9 @@ func (b *Book) Claim(ctx context.Context, refs []CopyRef) ([]Claimed, error) {
 				ref.Entry, ref.Copy, d.attempt, formatStamp(u.stamp)); err != nil {
 				return err
 			}
-			c, err := u.claimed(ref, t, d.attempt)
-			if err != nil {
-				return err
-			}
-			out = append(out, c)
+			out = append(out, Claimed{CopyRef: ref, Attempt: d.attempt, Entry: t.name})
 		}
-		return nil
+		return u.claimed(out)
 	})
 	if err != nil {
 		return nil, err
@@ -400,54 +397,71 @@ func (b *Book) Claim(ctx context.Context, refs []CopyRef) ([]Claimed, error) {
 }
 
 // claimed reads what is to be sent as the log has it: the rows of the index, by
-// which the copy was found, only say where it stands there. Whoever changed
+// which the copies were found, only say where they stand there. Whoever changed
 // them sends nothing, neither again nor elsewhere.
-func (u *update) claimed(ref CopyRef, t taken, attempt int) (Claimed, error) {
-	c := Claimed{CopyRef: ref, Attempt: attempt, Entry: t.name}
-	var row, log struct {
+func (u *update) claimed(all []Claimed) error {
+	type known struct {
 		entry   State
 		copy    CopyState
 		message Hash
 		id      string
 	}
-	var message []byte
-	var at sql.NullInt64
-	if err := u.row(`SELECT e.state, coalesce(e.number, ''), coalesce(c.state, ''), c.message, coalesce(c.message_id, ''), c.frozen
- FROM copy c JOIN entry e ON e.id=c.entry WHERE c.entry=$1 AND c.copy=$2`, ref.Entry, ref.Copy).
-		Scan(&row.entry, &c.Number, &row.copy, &message, &row.id, &at); err != nil {
-		return c, storage(err)
-	}
-	if len(message) != len(row.message) || !at.Valid {
-		return c, tampered("copy of an entry")
-	}
-	row.message, log.entry = Hash(message), row.entry
-	err := readEvents(u.ctx, u.b.conn, "WHERE e.entry=$1 AND e.seq>=$2 ORDER BY e.seq", []any{ref.Entry, at.Int64}, func(e *event) (err error) {
-		n := strconv.Itoa(ref.Copy)
-		if e.to != "" {
-			log.entry = e.to
+	rows, log, since := make([]known, len(all)), make([]known, len(all)), make([][2]int64, len(all))
+	places := map[int64][]int{}
+	for i := range all {
+		c, row := &all[i], &rows[i]
+		var message []byte
+		var frozen sql.NullInt64
+		if err := u.row(`SELECT e.state, coalesce(e.number, ''), coalesce(c.state, ''), c.message, coalesce(c.message_id, ''), c.frozen
+ FROM copy c JOIN entry e ON e.id=c.entry WHERE c.entry=$1 AND c.copy=$2`, c.CopyRef.Entry, c.Copy).
+			Scan(&row.entry, &c.Number, &row.copy, &message, &row.id, &frozen); err != nil {
+			return storage(err)
 		}
-		switch {
-		case e.typ.name == "entry.released":
-			log.copy = CopyReady
-			log.message, c.Size, log.id, err = frozen(e.get("copy." + n))
-			c.Address = e.get("address." + n)
-		case strings.HasPrefix(e.typ.name, "copy.") && e.get("copy") == n:
-			log.copy = CopyState(e.get("to"))
-			if e.typ.name == "copy.readdressed" {
-				log.message, c.Size, log.id, err = frozen(e.get("message"))
-				c.Address = e.get("address")
-			}
+		if len(message) != len(row.message) || !frozen.Valid {
+			return named(tampered("copy of an entry"), c.Entry)
 		}
-		return err
-	})
+		row.message, log[i].entry = Hash(message), row.entry
+		since[i] = [2]int64{c.CopyRef.Entry, frozen.Int64}
+		places[c.CopyRef.Entry] = append(places[c.CopyRef.Entry], i)
+	}
+	chosen, err := json.Marshal(since)
 	if err != nil {
-		return c, err
+		return err
 	}
-	if row != log {
-		return c, tampered("copy of an entry")
+	err = readEvents(u.ctx, u.b.conn, `WHERE e.seq IN (
+ SELECT n.seq FROM json_each($1) k CROSS JOIN event n ON n.entry=k.value->>0 AND n.seq>=k.value->>1) ORDER BY e.seq`,
+		[]any{string(chosen)}, func(e *event) (err error) {
+			for _, i := range places[e.entry] {
+				c, is, n := &all[i], &log[i], strconv.Itoa(all[i].Copy)
+				if e.to != "" {
+					is.entry = e.to
+				}
+				switch {
+				case err != nil || e.seq < since[i][1]:
+				case e.typ.name == "entry.released":
+					is.copy = CopyReady
+					is.message, c.Size, is.id, err = frozen(e.get("copy." + n))
+					c.Address = e.get("address." + n)
+				case strings.HasPrefix(e.typ.name, "copy.") && e.get("copy") == n:
+					is.copy = CopyState(e.get("to"))
+					if e.typ.name == "copy.readdressed" {
+						is.message, c.Size, is.id, err = frozen(e.get("message"))
+						c.Address = e.get("address")
+					}
+				}
+			}
+			return err
+		})
+	if err != nil {
+		return err
 	}
-	c.Message, c.MessageID = log.message, log.id
-	return c, nil
+	for i := range all {
+		if rows[i] != log[i] {
+			return named(tampered("copy of an entry"), all[i].Entry)
+		}
+		all[i].Message, all[i].MessageID = log[i].message, log[i].id
+	}
+	return nil
 }
 
 // Unclaim gives back copies that were claimed and not tried: the attempt does
@@ -671,11 +685,11 @@ func (b *Book) Readdress(ctx context.Context, a Actor, ref CopyRef, to FrozenCop
 	return b.update(ctx, a, onCopy(ref, func(u *update, t taken, d delivery) error {
 		waits := d.state == CopyReady || d.state == CopyDeferred
 		if waits {
-			c, err := u.claimed(ref, t, 0)
-			if err != nil {
+			c := []Claimed{{CopyRef: ref, Entry: t.name}}
+			if err := u.claimed(c); err != nil {
 				return err
 			}
-			waits = c.Address != to.Address
+			waits = c[0].Address != to.Address
 		}
 		if d.state != CopyRejected && !waits {
 			return &Error{code: "agenda.step_order", Entry: t.name, Copy: ref.Copy, State: State(d.state), Value: string(CopyReady)}
