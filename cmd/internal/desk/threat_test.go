@@ -2,6 +2,8 @@ package desk
 
 import (
 	"bytes"
+	"database/sql"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -436,5 +438,83 @@ func TestPipesAreRefused(t *testing.T) {
 		if err := read(); coded(err) != CodeFile {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// rewritten changes the book as somebody does who may write its file.
+func (f *office) rewritten(script string) {
+	f.t.Helper()
+	f.check(f.Desk.Close())
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(f.Dir, bookFile))
+	f.check(err)
+	_, err = db.ExecContext(f.t.Context(), script)
+	f.check(errors.Join(err, db.Close()))
+	again, err := Open(f.t.Context(), f.Dir, f.options())
+	f.check(err)
+	f.Desk = again
+}
+
+// What left is not sent again because the index says that it waits, nor to
+// another address, nor is anything enciphered to a key that the index alone
+// knows.
+func TestRewrittenIndex(t *testing.T) {
+	t.Parallel()
+	const waits = `UPDATE copy SET state='ready'; UPDATE entry SET state='released' WHERE state='sent';
+INSERT INTO outbox(entry, copy, state, attempt, since, note) SELECT entry, copy, 'ready', 0, '2026-11-23T01:00:00Z', '' FROM copy`
+	for name, c := range map[string]struct {
+		before func(*office) agenda.Name
+		script string
+		step   func(*office, agenda.Name) error
+	}{
+		"sent_again": {func(f *office) agenda.Name {
+			n := f.attached(1, "jateng")[0]
+			f.send(n)
+			return n
+		}, waits, func(f *office, _ agenda.Name) error {
+			_, err := f.Send(t.Context(), SendParams{Due: true, Secrets: right})
+			return err
+		}},
+		"sent_again_by_name": {func(f *office) agenda.Name {
+			n := f.attached(1, "jateng")[0]
+			f.send(n)
+			return n
+		}, waits, func(f *office, n agenda.Name) error {
+			_, err := f.Send(t.Context(), SendParams{Names: []agenda.Name{n}, Secrets: right})
+			return err
+		}},
+		"elsewhere": {func(f *office) agenda.Name {
+			n := f.attached(1, "jateng")[0]
+			f.queued(n)
+			return n
+		}, `DROP TRIGGER text_update; UPDATE text SET body=CAST(replace(CAST(body AS TEXT), 'jateng@', 'musuh@') AS BLOB)`, func(f *office, _ agenda.Name) error {
+			_, err := f.Send(t.Context(), SendParams{Due: true, Secrets: right})
+			return err
+		}},
+		"another_key": {
+			func(f *office) agenda.Name { return f.classified("batang") },
+			`UPDATE correspondent SET fingerprint=o.fingerprint, subkey=o.subkey, certificate=o.certificate
+FROM (SELECT * FROM correspondent WHERE handle='jateng') o WHERE correspondent.handle='batang'`,
+			func(f *office, n agenda.Name) error {
+				_, err := f.Encrypt(t.Context(), EncryptParams{Name: n, Documents: []string{f.file("surat.pdf", plainLetter)}, Secrets: right})
+				return err
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newOffice(t, loopback.Options{})
+			n := c.before(f)
+			taken := len(f.gateway.Messages())
+			f.rewritten(c.script)
+			if err := c.step(f, n); !errors.Is(err, agenda.ErrTampered) {
+				t.Errorf("not refused: %v", err)
+			}
+			if got := len(f.gateway.Messages()); got != taken {
+				t.Errorf("the gateway took %d messages, then %d", taken, got)
+			}
+			if a, err := f.Audit(t.Context()); err == nil && a.Good() {
+				t.Error("nothing found")
+			}
+		})
 	}
 }
