@@ -384,7 +384,7 @@ func readRoles(ctx context.Context, q querier, handle string) ([]RoleGrant, erro
 		}
 		g.Title, g.Order = e.get("title"), e.get("order")
 	}
-	return out, nil
+	return out, err
 }
 
 // eventsOf reads single events. What the index says of people and their keys is
@@ -450,7 +450,7 @@ func readOfficers(ctx context.Context, q querier, handle string) ([]Officer, err
 			return nil, err
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // nullObject scans an object that may be absent.
@@ -827,7 +827,7 @@ func readCorrespondents(ctx context.Context, q querier, where string, args ...an
 			return nil, err
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // fill takes the rest from the newest event of a correspondent and from that of
