@@ -252,7 +252,8 @@ func (d *Desk) asideTail(ctx context.Context, f *os.File, box string) error {
 		return &Error{code: CodeDamaged, Field: box, Detail: BoxShort}
 	case st.Size() > end:
 		aside := fmt.Sprintf("%s.sisa-%s", f.Name(), d.Now().UTC().Format("20060102T150405.000"))
-		return vault.MoveAsideTail(f, end, aside)
+		_, err := vault.MoveAsideTail(f, end, aside)
+		return err
 	}
 	return nil
 }

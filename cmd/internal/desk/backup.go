@@ -922,7 +922,11 @@ func (res *Restored) replace(build string, now time.Time) error {
 			return &Error{code: CodeBusy, Field: res.Dir, Err: err}
 		}
 		defer lock.Unlock()
-		res.Aside = res.Dir + ".sebelum-" + now.UTC().Format("20060102T150405Z")
+		aside, err := vault.FreeName(res.Dir + ".sebelum-" + now.UTC().Format("20060102T150405Z"))
+		if err != nil {
+			return &Error{code: CodeFile, Field: res.Dir, Err: err}
+		}
+		res.Aside = aside
 		if err := os.Rename(res.Dir, res.Aside); err != nil {
 			return &Error{code: CodeFile, Field: res.Dir, Err: err}
 		}

@@ -142,6 +142,19 @@ func TestRestoreOverNewerBook(t *testing.T) {
 	if _, err := f.restore(source, key, dir, nil); !errors.Is(err, Refusal(CodeBackupOlder)) {
 		t.Errorf("a second time: %v", err)
 	}
+	// Told to, it sets that book aside too, and twice within one second under two names.
+	o := f.options()
+	at := o.Now()
+	o.Now = func() time.Time { return at }
+	var kept []string
+	for range 2 {
+		res, err := Restore(t.Context(), RestoreParams{Source: source, KeyFile: key, Dir: dir, Reason: "uji", Secrets: right, Older: true}, o)
+		f.check(err)
+		kept = append(kept, res.Aside)
+	}
+	if kept[1] != kept[0]+"-2" {
+		t.Errorf("set aside as %q", kept)
+	}
 }
 
 func TestRestoreRefusesForeign(t *testing.T) {

@@ -473,7 +473,7 @@ func (d *Desk) RebuildBox(ctx context.Context, box string) (n int, aside string,
 		// A crash from here on leaves a box that is too short, which the next
 		// rebuild mends.
 		aside = fmt.Sprintf("%s.lama-%s", path, d.Now().UTC().Format("20060102T150405.000"))
-		if err := vault.MoveAsideTail(f, 0, aside); err != nil {
+		if aside, err = vault.MoveAsideTail(f, 0, aside); err != nil {
 			return 0, "", err
 		}
 	}

@@ -3,6 +3,7 @@ package vault
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -251,31 +252,50 @@ func (o *Output) Abort() {
 	}
 }
 
-// MoveAsideTail copies what stands in f beyond the offset at into the new file aside and then cuts it from f. Nothing is cut
-// before its copy is durable; a crash between the two leaves both. ErrExists when aside is taken.
-func MoveAsideTail(f *os.File, at int64, aside string) error {
+// MoveAsideTail copies what stands in f beyond the offset at into a new file and then cuts it from f. It returns the file's name:
+// aside or, when that is taken, the next of FreeName; "" when nothing stands there. Nothing is cut before its copy is durable; a
+// crash between the two leaves both. The caller holds the lock of the box, so nobody else takes the name meanwhile.
+func MoveAsideTail(f *os.File, at int64, aside string) (string, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return storage(f.Name(), err)
+		return "", storage(f.Name(), err)
 	}
 	if info.Size() <= at {
-		return nil
+		return "", nil
+	}
+	aside, err = FreeName(aside)
+	if err != nil {
+		return "", err
 	}
 	out, err := NewOutput(aside, false)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer out.Abort()
 	if _, err := io.Copy(out, io.NewSectionReader(f, at, info.Size()-at)); err != nil {
-		return storage(aside, err)
+		return "", storage(aside, err)
 	}
 	if err := out.Commit(); err != nil {
-		return err
+		return "", err
 	}
 	if err := f.Truncate(at); err != nil {
-		return storage(f.Name(), err)
+		return "", storage(f.Name(), err)
 	}
-	return fsync(f)
+	return aside, fsync(f)
+}
+
+// FreeName is path when nothing has that name, else the first free one of path-2, path-3 and so on. What is kept aside is named
+// after the time, and a clock that was set back comes to the same time again.
+func FreeName(path string) (string, error) {
+	name := path
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		} else if err != nil {
+			return "", storage(name, err)
+		}
+		name = fmt.Sprintf("%s-%d", path, n)
+	}
 }
 
 // OpenBox opens an archive mailbox for an append: it makes the file when it is missing and takes its lock. The returned function

@@ -542,21 +542,29 @@ func TestMoveAsideTail(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := MoveAsideTail(f, 12, aside); err != nil {
-		t.Fatal(err)
+	if got, err := MoveAsideTail(f, 12, aside); err != nil || got != "" {
+		t.Fatalf("%q, %v", got, err)
 	}
 	wantTree(t, folder, "-rw------- box")
-	if err := MoveAsideTail(f, 8, aside); err != nil {
-		t.Fatal(err)
+	// The second finds the first one's name taken, and so on: nothing that is kept is written over.
+	for i, want := range []struct {
+		at   int64
+		name string
+	}{{8, aside}, {6, aside + "-2"}, {2, aside + "-3"}} {
+		if got, err := MoveAsideTail(f, want.at, aside); err != nil || got != want.name {
+			t.Fatalf("%d: %q, %v", i, got, err)
+		}
 	}
-	for name, want := range map[string]string{path: "recorded", aside: "torn"} {
+	for name, want := range map[string]string{path: "re", aside: "torn", aside + "-2": "ed", aside + "-3": "cord"} {
 		if got, err := os.ReadFile(name); err != nil || string(got) != want {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
 	// A tail that could not be kept is not cut.
-	wantCode(t, MoveAsideTail(f, 2, aside), ErrExists)
-	if got, _ := os.ReadFile(path); string(got) != "recorded" {
+	if got, err := MoveAsideTail(f, 1, filepath.Join(folder, "none", "box.tail")); err == nil {
+		t.Errorf("kept in %q", got)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "re" {
 		t.Errorf("read %q", got)
 	}
 }
