@@ -61,17 +61,30 @@ type DoctorParams struct {
 }
 
 // Doctor looks over the desk and the machine it stands on. It changes nothing
-// and stops at nothing: what it cannot see it says so.
+// and stops at nothing: what it cannot see it says so. A book that does not
+// agree with its log is a finding too, and what does not need the rows concerned
+// is looked at.
 func (d *Desk) Doctor(ctx context.Context, p DoctorParams) ([]Condition, error) {
 	var all []Condition
+	rewritten := false
 	for _, look := range []func(context.Context) ([]Condition, error){
 		d.seeClock, d.seeBook, d.seeLogKey, d.seeBackup, d.seeKeys, d.seeHolidays, d.seePrinter, d.seeSpace, d.seeDisk, d.seeLeftovers, d.seePlaintext,
 	} {
 		found, err := look(ctx)
-		if err != nil {
+		all = append(all, found...)
+		if errors.Is(err, agenda.ErrTampered) {
+			rewritten = true
+		} else if err != nil {
 			return all, err
 		}
-		all = append(all, found...)
+	}
+	if rewritten { // worse than what seeBook can see, unless it saw worse itself
+		c := Condition{Area: "book", Why: "rewritten", Level: LevelBad}
+		if i := slices.IndexFunc(all, func(x Condition) bool { return x.Area == "book" && x.Level == LevelGood }); i >= 0 {
+			all[i] = c
+		} else {
+			all = append(all, c)
+		}
 	}
 	if !p.Offline {
 		all = append(all, d.seeGateway(ctx))
@@ -176,8 +189,15 @@ func (d *Desk) seeKeys(ctx context.Context) ([]Condition, error) {
 }
 
 // keyConditions looks at the keys of the office and at those of the
-// addressees.
+// addressees. What it found stands also with an error: neither needs the other.
 func (d *Desk) keyConditions(ctx context.Context, within time.Duration) ([]Condition, error) {
+	found, err := d.officeKeys(ctx, within)
+	more, err2 := d.addresseeKeys(ctx, within)
+	return append(found, more...), errors.Join(err, err2)
+}
+
+// officeKeys looks at the keys of the archive and of the officers.
+func (d *Desk) officeKeys(ctx context.Context, within time.Duration) ([]Condition, error) {
 	var found []Condition
 	_, noted, err := d.newestArchiveKey(ctx)
 	if err != nil {
@@ -190,69 +210,75 @@ func (d *Desk) keyConditions(ctx context.Context, within time.Duration) ([]Condi
 		}
 		found = append(found, c)
 	}
-	judge := func(area, name string, cert *crypto.Certificate) bool {
-		f := cert.Facts(d.Now())
-		c := Condition{Area: area, Name: name, Until: usableUntil(f)}
-		switch {
-		case f.Revoked:
-			c.Why, c.Level = "revoked", LevelBad
-		case !c.Until.IsZero() && !d.Now().Before(c.Until):
-			c.Why, c.Level = "expired", LevelBad
-		case !c.Until.IsZero() && c.Until.Sub(d.Now()) < within:
-			c.Why, c.Level = "due", LevelWarn
-		default:
-			return true
-		}
-		found = append(found, c)
-		return false
-	}
 	cert, err := d.CertificateOf(ctx, noted[len(noted)-1].Certificate.SHA256)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
-	good, count := judge("archive", ArchiveOwner, cert), int64(1)
+	faults, count := d.judgeKey("archive", ArchiveOwner, cert, within), int64(1)
 	officers, err := d.Book.Officers(ctx, d.Now())
 	if err != nil {
-		return nil, err
+		return append(found, faults...), err
 	}
 	for _, o := range officers {
 		if o.Fingerprint == "" || o.Ended || len(o.Roles) == 0 {
 			continue
 		}
 		if cert, err = d.CertificateOf(ctx, o.Certificate.SHA256); err != nil {
-			return nil, err
+			return append(found, faults...), err
 		}
-		good, count = judge("own", o.Handle, cert) && good, count+1
+		faults, count = append(faults, d.judgeKey("own", o.Handle, cert, within)...), count+1
 	}
-	if good {
+	if len(faults) == 0 {
 		found = append(found, Condition{Area: "own", Why: "good", Level: LevelGood, Count: count})
 	}
-	good, count = true, 0
+	return append(found, faults...), nil
+}
+
+// addresseeKeys looks at the keys of the correspondents.
+func (d *Desk) addresseeKeys(ctx context.Context, within time.Duration) ([]Condition, error) {
 	people, err := d.Book.Correspondents(ctx)
 	if err != nil {
 		return nil, err
 	}
+	var found []Condition
+	count := int64(0)
 	for _, c := range people {
 		if !c.Ended && slices.ContainsFunc(c.Signers, func(s agenda.Signer) bool { return !s.Heard }) {
-			good = false
 			found = append(found, Condition{Area: "addressee", Why: "signer", Level: LevelWarn, Name: c.Handle})
 		}
 		if c.Ended || c.Fingerprint == "" {
 			continue
 		}
-		if cert, err = d.CertificateOf(ctx, c.Certificate.SHA256); err != nil {
-			return nil, err
+		cert, err := d.CertificateOf(ctx, c.Certificate.SHA256)
+		if err != nil {
+			return found, err
 		}
-		good, count = judge("addressee", c.Handle, cert) && good, count+1
+		found, count = append(found, d.judgeKey("addressee", c.Handle, cert, within)...), count+1
 		if c.State != agenda.Confirmed {
-			good = false
 			found = append(found, Condition{Area: "addressee", Why: "unconfirmed", Level: LevelWarn, Name: c.Handle})
 		}
 	}
-	if good {
+	if len(found) == 0 {
 		found = append(found, Condition{Area: "addressee", Why: "good", Level: LevelGood, Count: count})
 	}
 	return found, nil
+}
+
+// judgeKey finds what is wrong with a key that is to be usable for some time.
+func (d *Desk) judgeKey(area, name string, cert *crypto.Certificate, within time.Duration) []Condition {
+	f := cert.Facts(d.Now())
+	c := Condition{Area: area, Name: name, Until: usableUntil(f)}
+	switch {
+	case f.Revoked:
+		c.Why, c.Level = "revoked", LevelBad
+	case !c.Until.IsZero() && !d.Now().Before(c.Until):
+		c.Why, c.Level = "expired", LevelBad
+	case !c.Until.IsZero() && c.Until.Sub(d.Now()) < within:
+		c.Why, c.Level = "due", LevelWarn
+	default:
+		return nil
+	}
+	return []Condition{c}
 }
 
 // seeHolidays asks for the list of this year, and from October on of the next.
@@ -324,9 +350,9 @@ func (d *Desk) seeDisk(context.Context) ([]Condition, error) {
 // half-made folders beside the desk, files that are none of the desk's, and
 // files that others can read.
 func (d *Desk) seeLeftovers(ctx context.Context) ([]Condition, error) {
-	found, err := d.seeOwnerless(ctx)
-	if err != nil {
-		return nil, err
+	found, unread := d.seeOwnerless(ctx)
+	if unread != nil && !errors.Is(unread, agenda.ErrTampered) {
+		return nil, unread
 	}
 	old := func(e fs.DirEntry) bool {
 		info, err := e.Info()
@@ -341,7 +367,7 @@ func (d *Desk) seeLeftovers(ctx context.Context) ([]Condition, error) {
 		}
 	}
 	open := int64(0)
-	err = filepath.WalkDir(d.Dir, func(p string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(d.Dir, func(p string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -388,10 +414,10 @@ func (d *Desk) seeLeftovers(ctx context.Context) ([]Condition, error) {
 	if open > 0 {
 		found = append(found, Condition{Area: "leftover", Why: "open", Level: LevelBad, Count: open, Name: d.Dir})
 	}
-	if len(found) == 0 {
+	if len(found) == 0 && unread == nil {
 		found = append(found, Condition{Area: "leftover", Why: "good", Level: LevelGood})
 	}
-	return found, nil
+	return found, unread
 }
 
 // seeOwnerless looks for keys in keys/ that are of no officer: a run stopped
@@ -415,7 +441,7 @@ func (d *Desk) seeOwnerless(ctx context.Context) ([]Condition, error) {
 		case errors.Is(err, agenda.ErrUnknownOfficer):
 			found = append(found, Condition{Area: "leftover", Why: "ownerless", Level: LevelWarn, Name: handle})
 		case err != nil:
-			return nil, err
+			return found, err
 		}
 	}
 	return found, nil

@@ -78,12 +78,12 @@ func (d *Desk) seePlaintext(ctx context.Context) ([]Condition, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	for _, p := range plain {
 		e, err := d.Book.EntryByID(ctx, p.entry)
 		if err != nil {
-			return nil, err
+			return found, err
 		}
 		found = append(found, Condition{Area: "plaintext", Why: "left", Level: LevelWarn, Name: p.path, Entry: e.Name})
 	}

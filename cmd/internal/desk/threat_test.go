@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/signedtext"
@@ -514,6 +518,53 @@ FROM (SELECT * FROM correspondent WHERE handle='jateng') o WHERE correspondent.h
 			}
 			if a, err := f.Audit(t.Context()); err == nil && a.Good() {
 				t.Error("nothing found")
+			}
+		})
+	}
+}
+
+// A rewritten index is one finding of the doctor, who looks at everything else.
+func TestDoctorOfARewrittenIndex(t *testing.T) {
+	t.Parallel()
+	const swapped = `UPDATE %s SET fingerprint=o.fingerprint, certificate=o.certificate
+FROM (SELECT * FROM %[1]s WHERE handle='%[2]s') o WHERE %[1]s.handle='%[3]s'`
+	for name, c := range map[string]struct {
+		script string
+		unseen []string // areas of which nothing good can be said
+	}{
+		"correspondent": {fmt.Sprintf(swapped, "correspondent", "jateng", "batang"), []string{"addressee"}},
+		"officer":       {fmt.Sprintf(swapped, "officer", "sandiman", "operator"), []string{"own"}},
+		"role":          {"UPDATE role SET kind='plt'", []string{"own"}},
+		"both": {
+			fmt.Sprintf(swapped, "correspondent", "jateng", "batang") + ";" + fmt.Sprintf(swapped, "officer", "sandiman", "operator"),
+			[]string{"own", "addressee"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newOffice(t, loopback.Options{})
+			f.file("desk/lain.txt", []byte("x"))
+			looked := func() (all []string) {
+				found, err := f.Doctor(t.Context(), DoctorParams{})
+				f.check(err)
+				for _, c := range found {
+					all = append(all, c.Area+" "+c.Why)
+				}
+				return all
+			}
+			var want []string
+			for _, line := range looked() {
+				area, _, _ := strings.Cut(line, " ")
+				switch {
+				case line == "book good":
+					want = append(want, "book rewritten")
+				case !slices.Contains(c.unseen, area):
+					want = append(want, line)
+				}
+			}
+			f.rewritten(c.script)
+			if diff := cmp.Diff(want, looked()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}
