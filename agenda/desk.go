@@ -388,6 +388,27 @@ func (b *Book) RestoredSeq(ctx context.Context) (int64, error) {
 	return countMeta(ctx, b.readers, restored)
 }
 
+// RestoredAt is when that event was recorded, zero if there is none.
+func (b *Book) RestoredAt(ctx context.Context) (time.Time, error) {
+	var at time.Time
+	err := b.view(ctx, func(q *reader) error {
+		seq, err := countMeta(ctx, q, restored)
+		if err != nil || seq == 0 {
+			return err
+		}
+		events, err := eventsOf(ctx, q, []int64{seq})
+		if err != nil {
+			return err
+		}
+		if !events[seq].is("desk.restored") {
+			return tampered("meta " + restored)
+		}
+		at = events[seq].at
+		return nil
+	})
+	return at, err
+}
+
 const sendings = "sendings" // in meta: how often the book was about to send
 
 // Sendings is how often [Book.BeginSending] was called.

@@ -216,6 +216,14 @@ func TestRestoredMark(t *testing.T) {
 	}
 	seq, err := once.RestoredSeq(t.Context())
 	once.must(err)
+	last, err := once.Last(t.Context())
+	once.must(err)
+	if at, err := once.RestoredAt(t.Context()); err != nil || !at.Equal(last) {
+		t.Errorf("restored at %v, %v, want %v", at, err, last)
+	}
+	if at, err := never.RestoredAt(t.Context()); err != nil || !at.IsZero() {
+		t.Errorf("never restored: %v, %v", at, err)
+	}
 	for _, c := range []struct {
 		book *book
 		edit string
@@ -228,6 +236,9 @@ func TestRestoredMark(t *testing.T) {
 	} {
 		c.book.clean()
 		c.book.sql(c.edit)
+		if at, err := c.book.RestoredAt(t.Context()); c.book == never && !errors.Is(err, ErrTampered) {
+			t.Errorf("%s: restored at %v, %v", c.edit, at, err)
+		}
 		r, err := c.book.Verify(t.Context(), nil)
 		c.book.must(err)
 		if diff := cmp.Diff([]Problem{{Kind: "index", Seq: -1, Detail: "meta restored: value"}}, r.Problems); diff != "" {

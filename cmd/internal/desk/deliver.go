@@ -105,12 +105,12 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 			return res, err
 		}
 	} else {
-		defer d.sweep(ctx)
 		r, err := d.recover(ctx)
 		res.Doubted, res.Copied, res.Older = r.doubted, r.copied, r.older
 		if err != nil {
 			return res, err
 		}
+		defer d.sweep(ctx)
 	}
 	hurry(len(p.Names))
 	p.Due = p.Due || p.All
@@ -195,14 +195,25 @@ const sweepAge = 24 * time.Hour
 
 // sweep removes what crashes left in the vault. The caller holds the sender's
 // lock, whose file carries the time of the last sweep. A fault is passed over:
-// the letters have left, and the next day sweeps again.
+// the letters have left, and the next day sweeps again. What lay there when the
+// desk was restored, copied or got an older book stays: the book that sent last
+// may name it, and may yet be put back.
 func (d *Desk) sweep(ctx context.Context) {
 	path, now := d.path(sendLock), d.Now()
 	st, err := os.Stat(path)
 	if err != nil || now.Sub(st.ModTime()) < sweepAge {
 		return
 	}
-	_, err = d.Vault.Sweep(now, sweepAge, func(sum [32]byte) (bool, error) { return d.Book.Referenced(ctx, sum) })
+	restored, err := d.Book.RestoredAt(ctx)
+	if err != nil {
+		return
+	}
+	_, err = d.Vault.Sweep(now, sweepAge, func(sum [32]byte, since time.Time) (bool, error) {
+		if !since.After(restored) {
+			return true, nil
+		}
+		return d.Book.Referenced(ctx, sum)
+	})
 	if err == nil {
 		// At worst the next `send` sweeps again.
 		_ = os.Chtimes(path, now, now)

@@ -2,14 +2,17 @@ package desk
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"sandi/agenda"
+	"sandi/cmd/internal/vault"
 	"sandi/mail/loopback"
 )
 
@@ -233,5 +236,67 @@ func TestMarkOfADayIsQuiet(t *testing.T) {
 		if res := f.send(f.attached(1, "jateng")...); res.Older || len(res.Deliveries) != 1 {
 			t.Errorf("%s: %+v", what, res)
 		}
+	}
+}
+
+// In a desk whose book is older than its vault, or that is a copy, nothing from
+// before is swept: the newer book can be put back, and is whole. What comes to
+// nothing later goes as ever.
+func TestNothingFromBeforeIsSwept(t *testing.T) {
+	t.Parallel()
+	c := &clock{t: monday.Add(time.Hour)}
+	f := newOffice(t, loopback.Options{})
+	f.now, f.opts.Now = c.now, c.now
+	f.send(f.attached(1, "jateng")...)
+	old := f.bookCopy()
+	f.send(f.signed("jateng"))
+	newest := f.bookCopy()
+	lost := func(text string) string {
+		w, err := f.Vault.NewObject()
+		f.check(err)
+		_, err = w.Write([]byte(text))
+		f.check(err)
+		sum, _, err := w.Commit()
+		f.check(err)
+		path := filepath.Join(f.Dir, vault.ObjectPath(sum))
+		f.check(os.Chtimes(path, c.now(), c.now()))
+		return path
+	}
+	dated := func() {
+		f.check(filepath.WalkDir(f.path("vault"), func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.Type().IsRegular() {
+				err = os.Chtimes(path, c.now(), c.now())
+			}
+			return err
+		}))
+	}
+	sweeps := func() {
+		c.set(c.now().Add(25 * time.Hour))
+		_, err := f.Send(t.Context(), SendParams{Due: true, Secrets: right})
+		f.check(err)
+		if st, err := os.Stat(f.path(sendLock)); err != nil || c.now().Sub(st.ModTime()) > time.Hour {
+			t.Errorf("not swept: %v", err)
+		}
+	}
+	dated()
+	c.set(c.now().Add(25 * time.Hour))
+	f.putBack(old)
+	f.reopened()
+	res, err := f.Send(t.Context(), SendParams{Due: true, Secrets: right})
+	if err != nil || !res.Older {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	sweeps()
+	later := lost("sisa sesudahnya")
+	sweeps()
+	if _, err := os.Stat(later); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what came to nothing later: %v", err)
+	}
+	f.putBack(newest)
+	f.reopened()
+	audit, err := f.Audit(t.Context())
+	f.check(err)
+	if diff := cmp.Diff(alarm(markBehind).Audit, audit.Problems); diff != "" {
+		t.Errorf("the newer book: %s", diff)
 	}
 }

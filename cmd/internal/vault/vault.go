@@ -392,13 +392,9 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// Sweep removes what crashes left: temporary files and objects that are older than age and that no record names. The caller
-// holds the desk's send lock, so that nobody is between Commit and the record.
-func (v *Vault) Sweep(now time.Time, age time.Duration, referenced func([32]byte) (bool, error)) (removed int, err error) {
-	old := func(e fs.DirEntry) bool {
-		info, err := e.Info()
-		return err == nil && info.Mode().IsRegular() && now.Sub(info.ModTime()) > age
-	}
+// Sweep removes what crashes left: temporary files and objects that are older than age and that keep, which is told since when an
+// object lies there, does not want. The caller holds the desk's send lock, so that nobody is between Commit and the record.
+func (v *Vault) Sweep(now time.Time, age time.Duration, keep func(sum [32]byte, since time.Time) (bool, error)) (removed int, err error) {
 	folders, err := fs.ReadDir(v.root.FS(), ".")
 	if err != nil {
 		return 0, storage("vault", err)
@@ -412,7 +408,8 @@ func (v *Vault) Sweep(now time.Time, age time.Duration, referenced func([32]byte
 			return removed, storage(folder.Name(), err)
 		}
 		for _, file := range files {
-			if !old(file) {
+			info, err := file.Info()
+			if err != nil || !info.Mode().IsRegular() || now.Sub(info.ModTime()) <= age {
 				continue
 			}
 			if folder.Name() != tmpFolder {
@@ -420,11 +417,9 @@ func (v *Vault) Sweep(now time.Time, age time.Duration, referenced func([32]byte
 				if err != nil || len(raw) != 32 {
 					continue // not ours: left for a person to judge
 				}
-				keep, err := referenced([32]byte(raw))
-				if err != nil {
+				if wanted, err := keep([32]byte(raw), info.ModTime()); err != nil {
 					return removed, err
-				}
-				if keep {
+				} else if wanted {
 					continue
 				}
 			}

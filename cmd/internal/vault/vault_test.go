@@ -254,6 +254,11 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := time.Now().Add(-25 * time.Hour)
+	held := time.Now().Add(-50 * time.Hour).Truncate(time.Second)
+	older := put(t, v, []byte("older"))
+	if err := os.Chtimes(filepath.Join(desk, ObjectPath(older)), held, held); err != nil {
+		t.Fatal(err)
+	}
 	for _, path := range []string{
 		filepath.Join(desk, ObjectPath(kept)),
 		filepath.Join(desk, ObjectPath(orphan)),
@@ -265,16 +270,17 @@ func TestSweep(t *testing.T) {
 		}
 	}
 	stop := errors.New("book")
-	if n, err := v.Sweep(time.Now(), 24*time.Hour, func([32]byte) (bool, error) { return false, stop }); !errors.Is(err, stop) || n > 1 {
+	if n, err := v.Sweep(time.Now(), 24*time.Hour, func([32]byte, time.Time) (bool, error) { return false, stop }); !errors.Is(err, stop) || n > 1 {
 		t.Errorf("Sweep = %d, %v", n, err)
 	}
-	n, err := v.Sweep(time.Now(), 24*time.Hour, func(sha [32]byte) (bool, error) { return sha == kept, nil })
+	n, err := v.Sweep(time.Now(), 24*time.Hour, func(sha [32]byte, since time.Time) (bool, error) { return sha == kept || since.Equal(held), nil })
 	if err != nil || n == 0 {
 		t.Errorf("Sweep = %d, %v", n, err)
 	}
 	want := []string{
 		"-rw------- " + filepath.ToSlash(ObjectPath(kept)),
 		"-rw------- " + filepath.ToSlash(ObjectPath(young)),
+		"-rw------- " + filepath.ToSlash(ObjectPath(older)),
 		"-rw------- vault/ab/catatan.txt",
 	}
 	slices.SortFunc(want, func(a, b string) int { return bytes.Compare([]byte(a[11:]), []byte(b[11:])) })
