@@ -177,21 +177,7 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	began := time.Now()
 	res, err := send(ctx, p)
 	tellQueue()
-	if res.Copied {
-		a.warn("send.copied")
-	}
-	if res.Older {
-		a.warn("send.older")
-	}
-	for _, ref := range res.Doubted {
-		if e, err := d.Book.EntryByID(ctx, ref.Entry); err == nil {
-			for _, x := range e.Copies {
-				if x.Copy == ref.Copy {
-					a.warnDoubt(e.Name, x.Copy, len(e.Copies), x.Attempts, x.DoubtAt)
-				}
-			}
-		}
-	}
+	a.tellFound(ctx, d, res.Found)
 	if err == errDeclined {
 		return a.declined("send.declined")
 	}
@@ -231,6 +217,35 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 		a.say("send.rate", "n", sent, "seconds", fmt.Sprintf("%.1f", took), "rate", int(float64(sent)/took))
 	}
 	return a.told(n)
+}
+
+// tellFound warns of a desk that is not the one that sent last, and of every copy that is in doubt since the command began. It
+// returns the exit status for those that still are.
+func (a *app) tellFound(ctx context.Context, d *desk.Desk, f desk.Found) int {
+	dry := ""
+	if a.flags.dryRun {
+		dry = "_dry"
+	}
+	if f.Copied {
+		a.warn("send.copied" + dry)
+	}
+	if f.Older {
+		a.warn("send.older" + dry)
+	}
+	n := exitDone
+	for _, ref := range f.Doubted {
+		e, err := d.Book.EntryByID(ctx, ref.Entry)
+		if err != nil {
+			continue
+		}
+		for _, x := range e.Copies {
+			if x.Copy == ref.Copy && x.State == agenda.CopyDoubt {
+				n = exitDoubt
+				a.warnDoubt(e.Name, x.Copy, len(e.Copies), x.Attempts, x.DoubtAt)
+			}
+		}
+	}
+	return n
 }
 
 // tellOverdue warns of the oldest doubt that was left alone for too long.
@@ -799,11 +814,14 @@ func (a *app) settle(ctx context.Context, c *cobra.Command, d *desk.Desk, n agen
 		a.say("send.settle_dry", "entry", n, "state", a.cat.CopyState(string(p.To)))
 		return a.wouldDo("sandi.settled/1", n)
 	}
+	var begin desk.Found
+	p.Found = func(f desk.Found) { begin = f }
 	e, err = d.Settle(ctx, p)
+	left := a.tellFound(ctx, d, begin)
 	if err != nil {
 		return err
 	}
-	return a.result(render.EntryOf(e, d.Due(e).At(), n.Book == agenda.Kriptogram), func(w io.Writer) {
+	err = a.result(render.EntryOf(e, d.Due(e).At(), n.Book == agenda.Kriptogram), func(w io.Writer) {
 		switch p.To {
 		case agenda.CopyEvidenced:
 			of := ""
@@ -823,6 +841,7 @@ func (a *app) settle(ctx context.Context, c *cobra.Command, d *desk.Desk, n agen
 			fmt.Fprintln(w, a.cat.Text("send.cancelled", "entry", n, "name", whose.Handle))
 		}
 	})
+	return cmp.Or(err, a.told(left))
 }
 
 // copyTo finds the copy of a correspondent.
@@ -898,7 +917,11 @@ func (a *app) sendManual(ctx context.Context, d *desk.Desk, n agenda.Name, f sen
 		a.say("send.manual_dry", "entry", n, "path", f.manual)
 		return nil
 	}
-	e, folders, err := d.Manual(ctx, desk.ManualParams{Name: n, Dir: f.manual, Secrets: a.secrets(), Confirm: a.confirmPlan})
+	var begin desk.Found
+	e, folders, err := d.Manual(ctx, desk.ManualParams{
+		Name: n, Dir: f.manual, Secrets: a.secrets(), Confirm: a.confirmPlan, Found: func(f desk.Found) { begin = f },
+	})
+	left := a.tellFound(ctx, d, begin)
 	if err == errDeclined {
 		return a.declined("send.declined")
 	}
@@ -915,12 +938,13 @@ func (a *app) sendManual(ctx context.Context, d *desk.Desk, n agenda.Name, f sen
 	if v.Folders == nil {
 		v.Folders = []string{}
 	}
-	return a.result(v, func(w io.Writer) {
+	err = a.result(v, func(w io.Writer) {
 		for _, folder := range folders {
 			fmt.Fprintln(w, render.Safe(folder))
 		}
 		a.say("send.handed", "entry", n, "n", len(folders))
 	})
+	return cmp.Or(err, a.told(left))
 }
 
 type deliveryJSON struct {

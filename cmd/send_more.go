@@ -270,6 +270,7 @@ type receiptJSON struct {
 // receipts notes what came back about what was sent.
 func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) error {
 	res, err := d.Receipts(ctx, desk.ReceiptParams{Sources: sources, DryRun: a.flags.dryRun, Secrets: a.secrets()})
+	left := a.tellFound(ctx, d, res.Found)
 	for _, r := range res.Receipts {
 		if a.flags.json {
 			if err := render.WriteJSON(a.term.Out(), receiptJSON{
@@ -321,7 +322,7 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 		a.say("send.receipts_dry")
 		return err
 	}
-	return errors.Join(err, a.tellOutstanding(ctx, d))
+	return cmp.Or(errors.Join(err, a.tellOutstanding(ctx, d)), a.told(left))
 }
 
 // tellOutstanding tells after reading what is still missing: what did not arrive, with the way to send it again, and how much

@@ -6,53 +6,69 @@ import (
 	"sandi/agenda"
 )
 
-// recovered is what a command that sends found when it began.
-type recovered struct {
-	doubted []agenda.CopyRef // in doubt from now on, for whatever reason
-	copied  bool             // the folder is a copy
-	older   bool             // the book is not the one that sent last
+// Found is what a command that moves copies found when it began.
+type Found struct {
+	Doubted []agenda.CopyRef // in doubt from now on, for whatever reason
+	Copied  bool             // the folder is a copy
+	Older   bool             // the book is not the one that sent last
 }
+
+// stopped tells whether nothing may leave by itself that waited before.
+func (f Found) stopped() bool { return f.Copied || f.Older }
 
 // recover runs before everything that moves copies, under the sender's lock:
 // what a dead process left is settled, and a folder that was copied, or a book
 // that is not the one that sent last, is treated like a restored one. Of two
 // desks with one queue each would send all of it, and an older book sends what
 // its successor has sent.
-func (d *Desk) recover(ctx context.Context) (recovered, error) {
-	var r recovered
-	mark, err := d.judgeMark(ctx)
+func (d *Desk) recover(ctx context.Context) (Found, error) {
+	r, err := d.foresee(ctx)
 	if err != nil {
-		return r, err
+		return Found{}, err
 	}
-	if r.doubted, _, err = d.Book.Recover(ctx, d.Nobody()); err != nil {
-		return r, err
+	if r.Doubted, _, err = d.Book.Recover(ctx, d.Nobody()); err != nil {
+		return Found{}, err
 	}
-	here, known, err := d.places(ctx)
-	if err != nil {
-		return r, err
-	}
-	r.copied, r.older = known != "" && here != known, mark != markFits
-	if r.copied || r.older {
+	if r.stopped() {
 		reason := "folder kerja disalin"
-		if r.older {
+		if r.Older {
 			reason = "bukan buku yang terakhir mengirim"
 		}
 		refs, err := d.Book.Restored(ctx, d.Nobody(), reason)
 		if err != nil {
 			return r, err
 		}
-		r.doubted = append(r.doubted, refs...)
+		r.Doubted = append(r.Doubted, refs...)
 	}
-	// A crash before these doubts once more what is in doubt already.
-	if here != known {
-		if err := d.Book.SetPlace(ctx, here); err != nil {
-			return r, err
-		}
+	// A crash before this doubts once more what is in doubt already.
+	if err := d.settleHere(ctx); err != nil {
+		return r, err
 	}
 	return r, d.beginSending(ctx)
 }
 
-// settleHere remembers the place of a desk that was made here.
+// begin is recover for a command that sends nothing itself, and tells what it
+// found also when it failed.
+func (d *Desk) begin(ctx context.Context, tell func(Found)) (Found, error) {
+	f, err := d.recover(ctx)
+	if tell != nil {
+		tell(f)
+	}
+	return f, err
+}
+
+// foresee is what recover will find, but for the copies. It changes nothing.
+func (d *Desk) foresee(ctx context.Context) (Found, error) {
+	mark, err := d.judgeMark(ctx)
+	if err != nil {
+		return Found{}, err
+	}
+	here, known, err := d.places(ctx)
+	return Found{Copied: known != "" && here != known, Older: mark != markFits}, err
+}
+
+// settleHere remembers the place of the desk: where it was made, or sends from
+// now on.
 func (d *Desk) settleHere(ctx context.Context) error {
 	here, known, err := d.places(ctx)
 	if err != nil || here == known {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -79,9 +80,7 @@ type Delivery struct {
 // SendResult is what `send` did.
 type SendResult struct {
 	Plan       Plan
-	Doubted    []agenda.CopyRef // armed by a process that died: found at this start
-	Copied     bool             // the folder is a copy: found at this start
-	Older      bool             // the book is not the one that sent last: found at this start
+	Found      // at this start; of a dry run what a sending would find, and no copies
 	Released   []agenda.Entry
 	Deliveries []Delivery
 	Waiting    []Delivery // not tried: the gateway went away
@@ -104,10 +103,11 @@ func (d *Desk) Send(ctx context.Context, p SendParams) (SendResult, error) {
 		if err := d.rehearse(ctx, d.Nobody()); err != nil {
 			return res, err
 		}
+		if res.Found, err = d.foresee(ctx); err != nil {
+			return res, err
+		}
 	} else {
-		r, err := d.recover(ctx)
-		res.Doubted, res.Copied, res.Older = r.doubted, r.copied, r.older
-		if err != nil {
+		if res.Found, err = d.recover(ctx); err != nil {
 			return res, err
 		}
 		defer d.sweep(ctx)
@@ -255,6 +255,9 @@ func (s *sending) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.wouldStop() {
+		restored = math.MaxInt64
+	}
 	// The checks are independent of each other; the numbers are not.
 	found := make([]releasable, len(entries))
 	faults := make([]error, len(entries))
@@ -313,6 +316,10 @@ func (s *sending) leaveOut(ctx context.Context, e agenda.Entry, why error) error
 	return nil
 }
 
+// wouldStop tells a dry run that a sending would find its desk to be a copy, or
+// with an older book: what waits would be in doubt and stay.
+func (s *sending) wouldStop() bool { return s.p.DryRun && s.res.stopped() }
+
 // readyBefore tells whether an entry only waited for `send` when the book was
 // restored: the desk that was lost may have sent it. What is scanned or
 // enciphered again since, by somebody who looked, goes its way.
@@ -368,7 +375,7 @@ func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
 			}
 		}
 	}
-	refs, err := s.d.Book.Ready(ctx, s.d.Now(), nil, false)
+	refs, err := s.d.Book.Ready(ctx, s.d.Now(), nil, s.wouldStop())
 	if err != nil {
 		return nil, err
 	}
@@ -402,6 +409,9 @@ func (s *sending) planOne(ctx context.Context, e agenda.Entry, r releasable, nex
 		}
 		open := 0
 		for _, c := range e.Copies {
+			if s.wouldStop() && e.State == agenda.StateReleased && doubtable(c.State) {
+				c.State = agenda.CopyDoubt
+			}
 			switch c.State {
 			case agenda.CopyReady, agenda.CopyDeferred:
 				if s.takes(e, c) {
@@ -431,6 +441,11 @@ func (s *sending) planOne(ctx context.Context, e agenda.Entry, r releasable, nex
 	s.res.Plan.Release = append(s.res.Plan.Release, pl)
 	s.res.Plan.Copies += len(e.Copies)
 	return nil
+}
+
+// doubtable tells whether [agenda.Book.Restored] doubts a copy.
+func doubtable(s agenda.CopyState) bool {
+	return pending(s) || s == agenda.CopyRejected || s == agenda.CopyHanded
 }
 
 // takes tells whether this run tries a copy: never one that is held, and one

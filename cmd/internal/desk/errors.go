@@ -96,6 +96,7 @@ const (
 	CodeInsideDesk     = "desk.inside_desk"     // a private key may not be written inside the desk
 	CodeNothing        = "desk.nothing_to_do"   // nothing fits the command
 	CodeNotRAM         = "desk.not_ram"         // plaintext without -o only to a RAM disk
+	CodeDoubt          = "desk.doubt"           // a copy is in doubt since the command began
 	CodeNotInDoubt     = "desk.not_in_doubt"    // nothing to resolve
 	CodeEvidence       = "desk.evidence"        // evidence does not hold the frozen message
 	CodeNotSent        = "desk.not_sent"        // a sheet or the archive before sending

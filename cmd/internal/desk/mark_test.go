@@ -300,3 +300,103 @@ func TestNothingFromBeforeIsSwept(t *testing.T) {
 		t.Errorf("the newer book: %s", diff)
 	}
 }
+
+// Whichever command is first to see that the book is an older one tells it, and
+// takes no decision that was made before.
+func TestOlderBookIsToldByWhoeverSeesItFirst(t *testing.T) {
+	t.Parallel()
+	notice := []byte("From: lain@contoh.test\nSubject: lain\n\nlain\n")
+	for name, c := range map[string]struct {
+		step func(*office, agenda.Name, func(Found)) error
+		code string
+	}{
+		"cancel": {func(f *office, n agenda.Name, tell func(Found)) error {
+			_, err := f.Settle(t.Context(), SettleParams{Name: n, To: agenda.CopyCancelled, Reason: "batal", Found: tell})
+			return err
+		}, ""},
+		"take_back": {func(f *office, n agenda.Name, tell func(Found)) error {
+			_, err := f.Settle(t.Context(), SettleParams{Name: n, To: agenda.CopyReady, Reason: "server pulih", Found: tell})
+			return err
+		}, CodeDoubt},
+		"manual": {func(f *office, n agenda.Name, tell func(Found)) error {
+			_, _, err := f.Manual(t.Context(), ManualParams{Name: n, Dir: filepath.Join(f.dir, "manual"), Found: tell})
+			return err
+		}, ""},
+		"receipts": {func(f *office, _ agenda.Name, tell func(Found)) error {
+			res, err := f.Receipts(t.Context(), ReceiptParams{Sources: []string{f.file("lain.eml", notice)}})
+			tell(res.Found)
+			return err
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newOffice(t, loopback.Options{})
+			n := f.attached(1, "jateng")[0]
+			if name == "take_back" {
+				_, _, err := f.Manual(t.Context(), ManualParams{Name: n, Dir: filepath.Join(f.dir, "webmail"), Secrets: right})
+				f.check(err)
+			} else {
+				f.queued(n)
+			}
+			old := f.bookCopy()
+			f.send(f.attached(1, "jateng")...)
+			f.putBack(old)
+			f.reopened()
+			var found Found
+			if err := c.step(f, n, func(x Found) { found = x }); coded(err) != c.code {
+				t.Errorf("error %v, want %q", err, c.code)
+			}
+			want := Found{Doubted: []agenda.CopyRef{{Entry: f.entry(n).ID, Copy: 1}}, Older: true}
+			if diff := cmp.Diff(want, found); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+			if name == "take_back" && f.copyStates(n) != "doubt" {
+				t.Errorf("the copy is %s", f.copyStates(n))
+			}
+		})
+	}
+}
+
+// A dry run says what the sending behind it does with an older book, and leaves
+// that to it.
+func TestDryRunWithAnOlderBook(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	queue := f.attached(2, "jateng", "batang")
+	f.queued(queue...)
+	waiting := f.attached(1, "jateng")[0]
+	old := f.bookCopy()
+	f.send(append(slices.Clone(queue), waiting)...)
+	f.putBack(old)
+	f.reopened()
+	size, _, err := f.Book.Head(t.Context())
+	f.check(err)
+	p := SendParams{Due: true, DryRun: true, Secrets: right}
+	dry, err := f.Send(t.Context(), p)
+	if err != nil || !dry.Older || dry.Plan.Copies != 0 {
+		t.Errorf("dry run: %+v, %v", dry, err)
+	}
+	_, err = f.Send(t.Context(), SendParams{Names: []agenda.Name{waiting}, DryRun: true, Secrets: right})
+	if coded(err) != CodeBeforeRestore {
+		t.Errorf("dry run of %s: %v", waiting, err)
+	}
+	if now, _, err := f.Book.Head(t.Context()); err != nil || now != size {
+		t.Errorf("the log grew from %d to %d: %v", size, now, err)
+	}
+	if diff := cmp.Diff(alarm(markBehind), f.markTold()); diff != "" {
+		t.Error(diff)
+	}
+	p.DryRun = false
+	res, err := f.Send(t.Context(), p)
+	f.check(err)
+	undated := func(list []Delivery) []Delivery {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].At = time.Time{}
+		}
+		return list
+	}
+	if diff := cmp.Diff(undated(res.Skipped), undated(dry.Skipped)); diff != "" {
+		t.Errorf("skipped (-sending +dry run):\n%s", diff)
+	}
+}

@@ -50,6 +50,7 @@ const (
 
 // ReceiptResult is what was found.
 type ReceiptResult struct {
+	Found    // at this start; nothing in a dry run
 	Receipts []NotedReceipt
 	Messages int // read
 	Foreign  int // messages that say nothing of ours
@@ -81,7 +82,7 @@ func (d *Desk) Receipts(ctx context.Context, p ReceiptParams) (ReceiptResult, er
 	}
 	defer lock.Unlock()
 	if !p.DryRun {
-		if _, err := d.recover(ctx); err != nil {
+		if res.Found, err = d.recover(ctx); err != nil {
 			return res, err
 		}
 	}

@@ -142,6 +142,7 @@ func (r *SendResult) merge(later SendResult) {
 	r.Skipped = newest(r.Skipped, skipped)
 	r.Released = append(r.Released, later.Released...)
 	r.Doubted = append(r.Doubted, later.Doubted...)
+	r.Copied, r.Older = r.Copied || later.Copied, r.Older || later.Older
 	r.Down, r.Outage = later.Down, cmp.Or(later.Outage, r.Outage)
 }
 

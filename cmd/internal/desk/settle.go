@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,8 @@ type SettleParams struct {
 	// Refused lets ready mean also a copy that the server certainly refused:
 	// its message is made anew, for the address that the correspondent has.
 	Refused bool
+	// Found is told what was found, before the copy is settled; nil tells nobody.
+	Found func(Found)
 }
 
 // Settle closes a copy in doubt or handed over, by evidence or by decision,
@@ -40,7 +43,8 @@ func (d *Desk) Settle(ctx context.Context, p SettleParams) (agenda.Entry, error)
 		return agenda.Entry{}, err
 	}
 	defer lock.Unlock()
-	if _, err := d.recover(ctx); err != nil {
+	found, err := d.begin(ctx, p.Found)
+	if err != nil {
 		return agenda.Entry{}, err
 	}
 	e, err := d.Book.Entry(ctx, p.Name)
@@ -50,6 +54,10 @@ func (d *Desk) Settle(ctx context.Context, p SettleParams) (agenda.Entry, error)
 	c, err := settled(e, p)
 	if err != nil {
 		return e, err
+	}
+	// Who decided did not know that the book is an older one.
+	if p.To == agenda.CopyReady && found.stopped() && slices.Contains(found.Doubted, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}) {
+		return e, refuseEntry(CodeDoubt, e.Name)
 	}
 	if p.Refused && c.State == agenda.CopyRejected {
 		return d.readdress(ctx, e, c, p.Reason, p.Secrets)
@@ -208,6 +216,7 @@ type ManualParams struct {
 	Dir     string
 	Secrets Secrets
 	Confirm func(Plan) error
+	Found   func(Found) // as in [SettleParams]
 }
 
 // Manual writes every open copy of an entry into a folder: the message as it
@@ -219,7 +228,7 @@ func (d *Desk) Manual(ctx context.Context, p ManualParams) (agenda.Entry, []stri
 		return agenda.Entry{}, nil, err
 	}
 	defer lock.Unlock()
-	if _, err := d.recover(ctx); err != nil {
+	if _, err := d.begin(ctx, p.Found); err != nil {
 		return agenda.Entry{}, nil, err
 	}
 	e, err := d.Book.Entry(ctx, p.Name)
