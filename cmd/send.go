@@ -143,6 +143,7 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 		},
 		Report: func(x desk.Delivery) {
 			if together {
+				width = max(width, render.Columns(render.Safe(x.Unit))) // what was put off is in no plan
 				untold = append(untold, x)
 			} else {
 				a.tellDelivery(x, width, again(mended, x))

@@ -41,6 +41,8 @@ type SendParams struct {
 	// later is a turn of SendWaiting: nobody names the entries any more, and a
 	// copy that was put off is left alone until its time.
 	later bool
+	// waits is the first turn: with Due, what waits for its time is told too.
+	waits bool
 }
 
 // Outage is a time in which the gateway did not answer.
@@ -239,6 +241,7 @@ type sending struct {
 	correspondents map[int64]agenda.Correspondent
 	held           map[agenda.CopyRef]string // released before, and why they stay
 	unnamed        map[int64]bool            // to be released because of All, or in a later turn
+	putOff         []parcel                  // that wait for their time; only in the first turn of a wait
 }
 
 // plan collects what is to be done and refuses the whole command when one of
@@ -297,7 +300,7 @@ func (s *sending) plan(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.res.Plan.Copies == 0 && !s.p.later {
+	if s.res.Plan.Copies == 0 && len(s.putOff) == 0 && !s.p.later {
 		return first
 	}
 	return nil
@@ -375,7 +378,7 @@ func (s *sending) chosen(ctx context.Context) ([]agenda.Entry, error) {
 			}
 		}
 	}
-	refs, err := s.d.Book.Ready(ctx, s.d.Now(), nil, s.wouldStop())
+	refs, err := s.d.Book.Ready(ctx, s.d.Now(), nil, s.wouldStop() || s.p.waits)
 	if err != nil {
 		return nil, err
 	}
@@ -420,6 +423,8 @@ func (s *sending) planOne(ctx context.Context, e agenda.Entry, r releasable, nex
 					x := s.fate(e, c)
 					x.Code = why
 					s.res.Skipped = append(s.res.Skipped, x)
+				} else if s.p.waits {
+					s.putOff = append(s.putOff, parcel{entry: e, copy: c})
 				}
 			case agenda.CopyDoubt, agenda.CopyHanded, agenda.CopyRejected:
 				s.res.Skipped = append(s.res.Skipped, s.fate(e, c))
@@ -700,12 +705,23 @@ func (r *SendResult) strike() {
 }
 
 // finish reads the entries again, so that what is told is what is on disk, and
-// puts what the couriers brought back in the order of the plan.
+// puts what the couriers brought back in the order of the plan, before what was
+// put off.
 func (s *sending) finish(ctx context.Context) error {
 	all := append(append([]Planned(nil), s.res.Plan.Ready...), s.res.Plan.Release...)
 	ids, place := make([]int64, len(all)), map[agenda.Name]int{}
 	for i, pl := range all {
 		ids[i], place[pl.Entry.Name] = pl.Entry.ID, i
+	}
+	for _, p := range s.putOff {
+		if _, ok := place[p.entry.Name]; !ok {
+			place[p.entry.Name] = len(ids)
+			ids = append(ids, p.entry.ID)
+		}
+		// With a gateway that is away the whole entry waits.
+		if !slices.ContainsFunc(s.res.Waiting, func(x Delivery) bool { return x.Entry == p.entry.Name && x.Copy == p.copy.Copy }) {
+			s.res.Waiting = append(s.res.Waiting, s.fate(p.entry, p.copy))
+		}
 	}
 	slices.SortStableFunc(s.res.Waiting, func(x, y Delivery) int {
 		return cmp.Or(place[x.Entry]-place[y.Entry], x.Copy-y.Copy)

@@ -24,13 +24,16 @@ type Pause struct {
 	Due    int // of those, tried at the end of the pause
 }
 
-// SendWaiting is Send, and then waits and tries again what was put off, each
-// copy when its time has come, until nothing is left that time can mend.
+// SendWaiting is Send, and then waits and tries again what was put off, now or,
+// with Due, before, each copy when its time has come, until nothing is left that
+// time can mend.
 // between is told before each wait. The desk is free for others while it waits.
 // What needs a person (a wrong password, a refusal, a doubt) is not waited for,
 // and what another process voids or settles meanwhile is no more.
 func (d *Desk) SendWaiting(ctx context.Context, p SendParams, between func(Pause)) (SendResult, error) {
-	total, err := d.Send(ctx, p)
+	first := p
+	first.waits = true
+	total, err := d.Send(ctx, first)
 	patience := firstWait
 	for {
 		list := total.putOff()

@@ -168,6 +168,88 @@ func TestSendWaitsWhileOthersWork(t *testing.T) {
 
 func bySerial(a, b Delivery) int { return a.Entry.Serial - b.Entry.Serial }
 
+// What an earlier sending put off is waited for too, alone or beside what is
+// due; what needs a person is told.
+func TestSendDueWaitsForWhatWasPutOff(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		p      SendParams
+		before func(*office) // what else is there
+		asked  [][]string
+		pause  int // copies that wait
+		told   []string
+	}{
+		"alone":     {SendParams{Due: true}, nil, [][]string{nil, {"jateng"}}, 1, []string{"accepted"}},
+		"all":       {SendParams{All: true}, nil, [][]string{nil, {"jateng"}}, 1, []string{"accepted"}},
+		"some_due":  {SendParams{Due: true}, queuedFor("batang"), [][]string{{"batang"}, {"jateng"}}, 1, []string{"accepted", "accepted"}},
+		"held_also": {SendParams{All: true}, heldFor("batang"), [][]string{nil, {"jateng"}}, 1, []string{"", "accepted"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := &clock{t: monday.Add(time.Hour)}
+			g := &greylist{off: []string{"jateng"}}
+			f := newOffice(t, loopback.Options{Hook: g.hook})
+			f.opts.Now = now.now
+			n := f.attached(1, "jateng")[0]
+			next := f.send(n).Deliveries[0].NextAt
+			if c.before != nil {
+				c.before(f)
+			}
+			g.turn()
+			var pauses []Pause
+			var asked [][]string
+			c.p.Secrets = right
+			res, err := f.SendWaiting(t.Context(), c.p, func(p Pause) {
+				pauses = append(pauses, p)
+				asked = append(asked, g.turn())
+				now.set(p.Until)
+			})
+			f.check(err)
+			asked = append(asked, g.turn())
+			if diff := cmp.Diff([]Pause{{next, c.pause, 1}}, pauses); diff != "" {
+				t.Errorf("pauses (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(c.asked, asked); diff != "" {
+				t.Errorf("tried (-want +got):\n%s", diff)
+			}
+			var told []string
+			for _, x := range slices.Concat(res.Skipped, res.Deliveries, res.Waiting) {
+				told = append(told, string(x.State))
+			}
+			if diff := cmp.Diff(c.told, told); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+			f.judged()
+		})
+	}
+}
+
+func queuedFor(handle string) func(*office) {
+	return func(f *office) { f.queued(f.attached(1, handle)...) }
+}
+
+// heldFor leaves a letter that may not leave: its addressee is struck off.
+func heldFor(handle string) func(*office) {
+	return func(f *office) {
+		f.attached(1, handle)
+		c, err := f.Book.Correspondent(f.t.Context(), handle)
+		f.check(err)
+		c.Ended = true
+		f.check(f.Book.ChangeCorrespondent(f.t.Context(), f.Nobody(), c, "bubar"))
+	}
+}
+
+// With nothing in the queue there is nothing to wait for.
+func TestSendDueWithNothingToWaitFor(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	f.send(f.attached(1, "jateng")...)
+	res, err := f.SendWaiting(t.Context(), SendParams{Due: true, Secrets: right}, func(p Pause) { t.Errorf("pause %+v", p) })
+	if err != nil || len(res.Deliveries)+len(res.Waiting)+len(res.Skipped) != 0 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
 // A gateway that is gone when a copy is due is asked again minutes later.
 func TestSendWaitsForTheGateway(t *testing.T) {
 	t.Parallel()
