@@ -321,7 +321,7 @@ func TestOlderBookIsToldByWhoeverSeesItFirst(t *testing.T) {
 		"manual": {func(f *office, n agenda.Name, tell func(Found)) error {
 			_, _, err := f.Manual(t.Context(), ManualParams{Name: n, Dir: filepath.Join(f.dir, "manual"), Found: tell})
 			return err
-		}, ""},
+		}, CodeState},
 		"receipts": {func(f *office, _ agenda.Name, tell func(Found)) error {
 			res, err := f.Receipts(t.Context(), ReceiptParams{Sources: []string{f.file("lain.eml", notice)}})
 			tell(res.Found)

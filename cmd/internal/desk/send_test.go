@@ -314,6 +314,47 @@ func TestManualRoute(t *testing.T) {
 	f.audited()
 }
 
+// Where nothing is handed over no folder is left.
+func TestManualRouteLeavesNoEmptyFolder(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before func(*office, agenda.Name) func(Plan) error
+		code   string
+	}{
+		"releasing": {func(f *office, n agenda.Name) func(Plan) error {
+			return func(Plan) error {
+				f.spoil(f.entry(n).Attachments[0].Object.SHA256)
+				return nil
+			}
+		}, "vault.damaged"},
+		"nobody_acts": {func(f *office, n agenda.Name) func(Plan) error {
+			f.queued(n)
+			f.opts.As = "siapa"
+			return nil
+		}, CodeOfficer},
+		"all_settled": {func(f *office, n agenda.Name) func(Plan) error {
+			f.queued(n)
+			_, err := f.Settle(t.Context(), SettleParams{Name: n, Copy: 1, To: agenda.CopyCancelled, Reason: "batal"})
+			f.check(err)
+			return nil
+		}, CodeState},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newOffice(t, loopback.Options{})
+			n := f.attached(1, "jateng")[0]
+			p := ManualParams{Name: n, Dir: filepath.Join(f.dir, "manual"), Secrets: right}
+			p.Confirm = c.before(f, n)
+			if _, _, err := f.Manual(t.Context(), p); coded(err) != c.code {
+				t.Errorf("error %v, want %s", err, c.code)
+			}
+			if _, err := os.Stat(p.Dir); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the folder: %v", err)
+			}
+		})
+	}
+}
+
 func TestDeclinedPlanChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := newOffice(t, loopback.Options{})
@@ -369,10 +410,9 @@ func TestDamagedMessageIsNotHandedOver(t *testing.T) {
 	f.damage(f.entry(n).Copies[0].Message)
 	dir := filepath.Join(f.dir, "manual")
 	_, folders, err := f.Manual(t.Context(), ManualParams{Name: n, Dir: dir, Secrets: right})
-	left, rerr := os.ReadDir(dir)
-	f.check(rerr)
-	if coded(err) != CodeDamaged || len(folders) != 0 || len(left) != 0 || f.copyStates(n) != "ready" {
-		t.Errorf("error %v, folders %v, files %v, copies %s", err, folders, left, f.copyStates(n))
+	_, left := os.Stat(dir)
+	if coded(err) != CodeDamaged || len(folders) != 0 || !errors.Is(left, os.ErrNotExist) || f.copyStates(n) != "ready" {
+		t.Errorf("error %v, folders %v, the folder %v, copies %s", err, folders, left, f.copyStates(n))
 	}
 }
 

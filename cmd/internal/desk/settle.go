@@ -238,29 +238,31 @@ func (d *Desk) Manual(ctx context.Context, p ManualParams) (agenda.Entry, []stri
 	if err := os.Mkdir(p.Dir, 0o700); err != nil {
 		return e, nil, &Error{code: CodeFile, Field: p.Dir, Err: err}
 	}
+	// Only an empty one goes: then nothing was handed over.
+	defer os.Remove(p.Dir)
 	if e.State != agenda.StateReleased {
 		var res SendResult
 		job := sending{d: d, p: SendParams{Names: []agenda.Name{p.Name}, Secrets: p.Secrets}, res: &res}
 		if err := job.plan(ctx); err != nil {
-			return e, nil, errors.Join(err, os.Remove(p.Dir))
+			return e, nil, err
 		}
 		if len(job.release) == 0 {
-			return e, nil, errors.Join(&Error{code: CodeState, Entry: e.Name, Detail: string(e.State)}, os.Remove(p.Dir))
+			return e, nil, &Error{code: CodeState, Entry: e.Name, Detail: string(e.State)}
 		}
 		if p.Confirm != nil {
 			if err := p.Confirm(res.Plan); err != nil {
-				return e, nil, errors.Join(err, os.Remove(p.Dir))
+				return e, nil, err
 			}
 		}
 		if err := d.unlockSender(ctx, &job.release[0], p.Secrets); err != nil {
-			return e, nil, errors.Join(err, os.Remove(p.Dir))
+			return e, nil, err
 		}
 		if e, err = d.release(ctx, job.release[0], d.Config.Gateway.MaxSize); err != nil {
 			return e, nil, err
 		}
 	}
 	if err := d.noneHeld(ctx, e); err != nil {
-		return e, nil, errors.Join(err, os.Remove(p.Dir))
+		return e, nil, err
 	}
 	who, err := d.ActingOr(ctx, clerks(e.Name.Book)...)
 	if err != nil {
@@ -286,6 +288,9 @@ func (d *Desk) Manual(ctx context.Context, p ManualParams) (agenda.Entry, []stri
 				return e, folders, err
 			}
 		}
+	}
+	if len(folders) == 0 { // all are settled, or in doubt
+		return e, nil, &Error{code: CodeState, Entry: e.Name, Detail: string(e.State)}
 	}
 	return e, folders, nil
 }
