@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -228,9 +229,26 @@ func (d *Desk) MayArchive(ctx context.Context, name agenda.Name) error {
 
 func mayArchive(e agenda.Entry) error {
 	if !agenda.Allowed(e.Name.Book, agenda.StepArchive, e.State) {
-		return &Error{code: CodeNotSent, Entry: e.Name, Detail: string(e.State)}
+		return notSent(e)
 	}
 	return nil
+}
+
+// notSent refuses what comes after the sending. Its detail is the state of the
+// entry or, when no copy is left that `send` could bring on, that of those which
+// a person has to settle: doubt or handed.
+func notSent(e agenda.Entry) *Error {
+	var left agenda.CopyState
+	for _, c := range e.Copies {
+		switch {
+		case e.State != agenda.StateReleased:
+		case pending(c.State), c.State == agenda.CopyRejected:
+			return &Error{code: CodeNotSent, Entry: e.Name, Detail: string(e.State)}
+		case c.State == agenda.CopyDoubt, c.State == agenda.CopyHanded && left == "":
+			left = c.State
+		}
+	}
+	return &Error{code: CodeNotSent, Entry: e.Name, Detail: cmp.Or(string(left), string(e.State))}
 }
 
 func boxName(e agenda.Entry) string {

@@ -96,7 +96,7 @@ func (d *Desk) reportable(ctx context.Context, names []agenda.Name) ([]agenda.En
 				// Book surat: what was sent is filed first.
 				return nil, refuseEntry(CodeNotArchived, e.Name)
 			}
-			return nil, &Error{code: CodeNotSent, Entry: e.Name, Detail: string(e.State)}
+			return nil, notSent(e)
 		}
 		entries = append(entries, e)
 	}

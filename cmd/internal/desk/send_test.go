@@ -314,6 +314,27 @@ func TestManualRoute(t *testing.T) {
 	f.audited()
 }
 
+// What comes too early after a sending is told which copies hold it up.
+func TestNotSentNamesWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	for want, states := range map[string][]agenda.CopyState{
+		"released": {agenda.CopyHanded, agenda.CopyDoubt, agenda.CopyDeferred},
+		"handed":   {agenda.CopyAccepted, agenda.CopyHanded, agenda.CopyCancelled},
+		"doubt":    {agenda.CopyHanded, agenda.CopyDoubt, agenda.CopyHanded},
+	} {
+		e := agenda.Entry{State: agenda.StateReleased}
+		for _, s := range append(states, agenda.CopyAccepted) {
+			e.Copies = append(e.Copies, agenda.Copy{State: s})
+		}
+		if got := notSent(e); got.Detail != want {
+			t.Errorf("%v: %q, want %q", states, got.Detail, want)
+		}
+	}
+	if got := notSent(agenda.Entry{State: agenda.StateVoid, Copies: []agenda.Copy{{State: agenda.CopyHanded}}}); got.Detail != "void" {
+		t.Errorf("void: %q", got.Detail)
+	}
+}
+
 // Where nothing is handed over no folder is left.
 func TestManualRouteLeavesNoEmptyFolder(t *testing.T) {
 	t.Parallel()

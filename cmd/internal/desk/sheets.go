@@ -466,7 +466,7 @@ func (d *Desk) PrintSlips(ctx context.Context, w io.Writer, names []agenda.Name,
 			s.Lines = append(s.Lines, l)
 		}
 		if len(s.Lines) == 0 {
-			return &Error{code: CodeNotSent, Entry: e.Name, Detail: string(e.State)}
+			return notSent(e)
 		}
 		slips = append(slips, s)
 	}
