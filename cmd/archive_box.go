@@ -88,7 +88,7 @@ func (a *app) archiveVerify() *cobra.Command {
 			for _, u := range r.Unfinished {
 				a.say("archive.next_file", "names", compact(ranges(u.Entries, a.thisYear())))
 			}
-			for _, box := range boxesWith(r, desk.BoxMissing, desk.BoxShort, desk.BoxGap, desk.BoxTail, desk.BoxMessage) {
+			for _, box := range boxesWith(r, desk.BoxMissing, desk.BoxShort, desk.BoxGap, desk.BoxTail, desk.BoxMessage, desk.BoxTime) {
 				a.say("archive.next_rebuild", "box", box)
 			}
 			for _, box := range boxesWith(r, desk.BoxUnknown) {

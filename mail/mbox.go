@@ -202,6 +202,23 @@ func CheckMbox(box io.ReaderAt, offset, length int64, frozen io.Reader) error {
 	return nil
 }
 
+// CheckMboxTime checks that the separator line at the offset of a box ends in
+// the time that AppendMbox wrote there, of whatever address it is. A difference
+// has code mail.mbox.
+func CheckMboxTime(box io.ReaderAt, offset int64, at time.Time) error {
+	line, err := bufio.NewReaderSize(io.NewSectionReader(box, offset, maxSeparator), maxSeparator).ReadBytes('\n')
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("mbox: %w", err)
+	}
+	if !bytes.HasPrefix(line, []byte("From ")) || !bytes.HasSuffix(line, []byte(" "+at.UTC().Format(time.ANSIC)+"\n")) {
+		return fault(CodeMbox, "mbox", "separator line of another time")
+	}
+	return nil
+}
+
+// maxSeparator is longer than any separator line that AppendMbox writes.
+const maxSeparator = 512
+
 // MatchMbox tells whether box begins with what AppendMbox writes for a message,
 // and returns its length; a box that ends within it matches as far as it goes.
 // 0: something else lies there.

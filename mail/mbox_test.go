@@ -234,6 +234,32 @@ func TestMatchMbox(t *testing.T) {
 	}
 }
 
+func TestCheckMboxTime(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 3, 9, 5, 7, 999e6, time.FixedZone("WIB", 7*3600))
+	f := box(t)
+	var offset int64
+	for _, from := range []string{"persandian@contoh.sanapati.test", "lain@contoh.test"} { // the address is not compared
+		var err error
+		if offset, _, err = mail.AppendMbox(f, address(t, from), at, strings.NewReader("Subject: s\r\n\r\nisi\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if err := mail.CheckMboxTime(f, offset, at.UTC()); err != nil {
+			t.Errorf("%s: %v", from, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		offset int64
+		at     time.Time
+	}{
+		"later": {offset, at.Add(time.Second)}, "elsewhere": {offset + 1, at}, "behind": {offset + 1<<20, at},
+	} {
+		if err := mail.CheckMboxTime(f, c.offset, c.at); code(err) != mail.CodeMbox {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestFindMbox(t *testing.T) {
 	t.Parallel()
 	parts := []string{

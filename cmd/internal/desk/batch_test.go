@@ -605,6 +605,16 @@ func TestBoxIsCheckedAndRebuilt(t *testing.T) {
 		"cut":     {func(b []byte) []byte { return b[:len(b)-10] }, BoxShort},
 		"tail":    {func(b []byte) []byte { return append(b, "From x\n\n\n"...) }, BoxTail},
 		"flipped": {func(b []byte) []byte { b[second.Offset+second.Length/2] ^= 1; return b }, BoxMessage},
+		"dated": {func(b []byte) []byte {
+			end := second.Offset + int64(bytes.IndexByte(b[second.Offset:], '\n'))
+			copy(b[end-4:], "2025")
+			return b
+		}, BoxTime},
+		"dated_and_moved": {func(b []byte) []byte {
+			end := second.Offset + int64(bytes.IndexByte(b[second.Offset:], '\n'))
+			copy(b[end-4:], "2025")
+			return append([]byte("From x\n\n\n"), b...)
+		}, BoxTime + " " + BoxGap},
 	} {
 		f.check(os.Remove(box))
 		if bent := c.bend(bytes.Clone(whole)); bent != nil {

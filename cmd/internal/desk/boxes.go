@@ -55,6 +55,7 @@ const (
 	BoxTail    = "tail"    // octets behind what was filed, and not of a letter that is to be
 	BoxMode    = "mode"    // writable
 	BoxMessage = "message" // not the message that was sent
+	BoxTime    = "time"    // the message, behind a separator line of another time
 	BoxVault   = "vault"   // the frozen message is missing or damaged
 )
 
@@ -206,7 +207,8 @@ func (d *Desk) verifyBox(ctx context.Context, box string, size int64, filed []Fi
 // unnamed finds the octets of a box in front of its messages that no record
 // names, and where they end. Whatever is put between two messages moves those
 // behind it: they are looked for, and one that is whole elsewhere loses its
-// word in why. The octets of one that is nowhere count as if they lay behind
+// word in why. One that is whole gets a word for the time in front of it, which
+// is all that the frozen message does not tell. The octets of one that is nowhere count as if they lay behind
 // the message before it.
 func (d *Desk) unnamed(f io.ReaderAt, size int64, filed []Filed, why []string) (gaps []mail.Extent, end int64, err error) {
 	var starts map[string][]int64
@@ -235,6 +237,11 @@ func (d *Desk) unnamed(f io.ReaderAt, size int64, filed []Filed, why []string) (
 			gaps = append(gaps, mail.Extent{Offset: end, Length: at - end})
 		}
 		end, lost = at+x.Copy.Length, 0
+		if err := mail.CheckMboxTime(f, at, filedAt(x.Entry, x.Copy)); coded(err) == mail.CodeMbox {
+			why[i] = BoxTime
+		} else if err != nil {
+			return nil, 0, err
+		}
 	}
 	return gaps, end + lost, nil
 }
