@@ -1,6 +1,7 @@
 package agenda
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -274,6 +275,15 @@ const MaxObject = 1 << 20
 
 // IsZero tells whether the object is absent.
 func (o Object) IsZero() bool { return o.SHA256.IsZero() }
+
+// sound refuses octets that are not those of the digest: what is kept in the
+// book is worth no more than what the log says of it.
+func (o Object) sound() error {
+	if o.Data != nil && (int64(len(o.Data)) != o.Size || sha256.Sum256(o.Data) != o.SHA256) {
+		return tampered("object " + o.SHA256.String())
+	}
+	return nil
+}
 
 // Letter is the image of a letter as it stands in the book: the fields of
 // entry.registered. Dates are ISO strings ("2026-11-20"), instants are UTC.

@@ -32,6 +32,9 @@ func TestChangedIndexIsRefused(t *testing.T) {
 	archiveKeys := func(b *Book) error { _, err := b.ArchiveKeys(t.Context()); return err }
 	whole := func(b *Book) error { _, err := b.EntryByID(t.Context(), entryID(t, b)); return err }
 	claim := func(b *Book) error { _, err := b.Claim(t.Context(), []CopyRef{{entryID(t, b), 1}}); return err }
+	octets := func(of string) string {
+		return "DROP TRIGGER object_update; UPDATE object SET data=CAST('certificate of musuh' AS BLOB), size=20 WHERE sha256=(SELECT certificate FROM " + of + ")"
+	}
 	for name, c := range map[string]struct {
 		state State
 		edit  string
@@ -42,21 +45,24 @@ func TestChangedIndexIsRefused(t *testing.T) {
  FROM (SELECT * FROM correspondent WHERE handle='jateng') o WHERE correspondent.handle='batang'`,
 			[]func(*Book) error{correspondents, correspondent, change, confirm},
 		},
-		"subkey":        {StateReleased, "UPDATE correspondent SET subkey='" + fingerprint(300) + "' WHERE handle='batang'", []func(*Book) error{correspondent}},
-		"other_event":   {StateReleased, "UPDATE correspondent SET current=(SELECT current FROM correspondent WHERE handle='jateng') WHERE handle='batang'", []func(*Book) error{correspondent}},
-		"confirmation":  {StateReleased, "UPDATE correspondent SET confirmed=(SELECT confirmed FROM correspondent WHERE handle='jateng') WHERE handle='batang'", []func(*Book) error{correspondent}},
-		"unconfirmed":   {StateReleased, "UPDATE correspondent SET confirmed=current WHERE handle='batang'", []func(*Book) error{correspondent}},
-		"heard":         {StateReleased, "INSERT INTO heard(correspondent, fingerprint, seq) VALUES('jateng', '" + fingerprint(400) + "', 2)", []func(*Book) error{heard}},
-		"officer":       {StateReleased, "UPDATE officer SET fingerprint='" + fingerprint(9) + "' WHERE handle='kasi'", []func(*Book) error{officers}},
-		"certificate":   {StateReleased, "UPDATE officer SET certificate=(SELECT certificate FROM officer WHERE handle='operator') WHERE handle='kasi'", []func(*Book) error{officers}},
-		"role":          {StateReleased, "INSERT INTO role(officer, role, kind, valid_from, current) SELECT 'operator', role, kind, valid_from, current FROM role WHERE officer='kasi'", []func(*Book) error{officers}},
-		"role_again":    {StateReleased, "UPDATE role SET valid_until='2020-01-01T00:00:00.000Z' WHERE officer='kasi'", []func(*Book) error{officers}},
-		"archive_key":   {StateReleased, "INSERT INTO archive_key(seq, fingerprint, certificate) SELECT id, fingerprint, certificate FROM correspondent WHERE handle='batang'", []func(*Book) error{archiveKeys}},
-		"sent_again":    {StateArchived, "UPDATE copy SET state='ready'; UPDATE entry SET state='released'; INSERT INTO outbox(entry, copy, state, attempt, since, note) SELECT entry, copy, 'ready', 0, '', '' FROM copy", []func(*Book) error{whole, claim}},
-		"other_message": {StateReleased, "UPDATE copy SET message=(SELECT message FROM copy WHERE copy=2) WHERE copy=1", []func(*Book) error{claim}},
-		"other_id":      {StateReleased, "UPDATE copy SET message_id='x@contoh.test' WHERE copy=1", []func(*Book) error{claim}},
-		"address":       {StateReleased, "DROP TRIGGER text_update; UPDATE text SET body=CAST(replace(CAST(body AS TEXT), 'jateng@', 'musuh@') AS BLOB) WHERE seq=(SELECT frozen FROM copy WHERE copy=1)", []func(*Book) error{claim}},
-		"step":          {StateSent, "UPDATE entry SET state='attached'", []func(*Book) error{whole}},
+		"subkey":         {StateReleased, "UPDATE correspondent SET subkey='" + fingerprint(300) + "' WHERE handle='batang'", []func(*Book) error{correspondent}},
+		"other_event":    {StateReleased, "UPDATE correspondent SET current=(SELECT current FROM correspondent WHERE handle='jateng') WHERE handle='batang'", []func(*Book) error{correspondent}},
+		"confirmation":   {StateReleased, "UPDATE correspondent SET confirmed=(SELECT confirmed FROM correspondent WHERE handle='jateng') WHERE handle='batang'", []func(*Book) error{correspondent}},
+		"unconfirmed":    {StateReleased, "UPDATE correspondent SET confirmed=current WHERE handle='batang'", []func(*Book) error{correspondent}},
+		"heard":          {StateReleased, "INSERT INTO heard(correspondent, fingerprint, seq) VALUES('jateng', '" + fingerprint(400) + "', 2)", []func(*Book) error{heard}},
+		"officer":        {StateReleased, "UPDATE officer SET fingerprint='" + fingerprint(9) + "' WHERE handle='kasi'", []func(*Book) error{officers}},
+		"certificate":    {StateReleased, "UPDATE officer SET certificate=(SELECT certificate FROM officer WHERE handle='operator') WHERE handle='kasi'", []func(*Book) error{officers}},
+		"role":           {StateReleased, "INSERT INTO role(officer, role, kind, valid_from, current) SELECT 'operator', role, kind, valid_from, current FROM role WHERE officer='kasi'", []func(*Book) error{officers}},
+		"role_again":     {StateReleased, "UPDATE role SET valid_until='2020-01-01T00:00:00.000Z' WHERE officer='kasi'", []func(*Book) error{officers}},
+		"archive_key":    {StateReleased, "INSERT INTO archive_key(seq, fingerprint, certificate) SELECT id, fingerprint, certificate FROM correspondent WHERE handle='batang'", []func(*Book) error{archiveKeys}},
+		"sent_again":     {StateArchived, "UPDATE copy SET state='ready'; UPDATE entry SET state='released'; INSERT INTO outbox(entry, copy, state, attempt, since, note) SELECT entry, copy, 'ready', 0, '', '' FROM copy", []func(*Book) error{whole, claim}},
+		"other_message":  {StateReleased, "UPDATE copy SET message=(SELECT message FROM copy WHERE copy=2) WHERE copy=1", []func(*Book) error{claim}},
+		"other_id":       {StateReleased, "UPDATE copy SET message_id='x@contoh.test' WHERE copy=1", []func(*Book) error{claim}},
+		"address":        {StateReleased, "DROP TRIGGER text_update; UPDATE text SET body=CAST(replace(CAST(body AS TEXT), 'jateng@', 'musuh@') AS BLOB) WHERE seq=(SELECT frozen FROM copy WHERE copy=1)", []func(*Book) error{claim}},
+		"step":           {StateSent, "UPDATE entry SET state='attached'", []func(*Book) error{whole}},
+		"octets":         {StateReleased, octets("correspondent WHERE handle='batang'"), []func(*Book) error{correspondents, correspondent, change, confirm}},
+		"officer_octets": {StateReleased, octets("officer WHERE handle='kasi'"), []func(*Book) error{officers}},
+		"archive_octets": {StateReleased, octets("archive_key"), []func(*Book) error{archiveKeys}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

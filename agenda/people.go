@@ -467,7 +467,8 @@ func (n nullObject) object() (Object, error) {
 	if len(n.sum) != 32 || !n.size.Valid {
 		return Object{}, tampered("certificate")
 	}
-	return Object{SHA256: Hash(n.sum), Size: n.size.Int64, Media: n.media.String, Data: n.data}, nil
+	o := Object{SHA256: Hash(n.sum), Size: n.size.Int64, Media: n.media.String, Data: n.data}
+	return o, o.sound()
 }
 
 // Officers lists the officers with the roles that they hold at the instant.

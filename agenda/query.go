@@ -911,7 +911,10 @@ func readObject(ctx context.Context, q querier, h Hash) (Object, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return Object{}, &Error{code: "agenda.not_found", Field: "object", Value: h.String()}
 	}
-	return o, storage(err)
+	if err != nil {
+		return o, storage(err)
+	}
+	return o, o.sound()
 }
 
 // Object reads an object; Data is nil when its bytes lie in the vault.

@@ -436,8 +436,8 @@ func (v *verifier) files() error {
 func (v *verifier) notes() error {
 	for _, m := range v.marks {
 		o, err := readObject(v.ctx, v.q, m.note)
-		if errors.Is(err, ErrNotFound) {
-			continue // reported as a missing object
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrTampered) {
+			continue // reported as an object
 		}
 		if err != nil {
 			return err

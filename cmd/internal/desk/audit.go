@@ -24,13 +24,17 @@ func (a Audit) Good() bool { return len(a.Problems) == 0 }
 // the last sending. Where the book cannot be read on, what was found is told,
 // and that it ends there.
 func (d *Desk) Audit(ctx context.Context) (Audit, error) {
-	check, err := d.checkNote(ctx)
-	if err != nil {
-		return Audit{}, err
+	check, unread := d.checkNote(ctx)
+	if unread != nil && !errors.Is(unread, agenda.ErrTampered) {
+		return Audit{}, unread
 	}
 	var a Audit
+	var err error
 	if a.VerifyReport, err = d.Book.Verify(ctx, check); err != nil {
 		return a, err
+	}
+	if unread != nil && a.Good() { // else what spoils the beginning of the book is told by name
+		return a, unread
 	}
 	err = d.Book.VaultObjects(ctx, func(o agenda.Object) error {
 		a.VaultObjects++
