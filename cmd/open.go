@@ -95,10 +95,12 @@ func (a *app) receive(c *cobra.Command, source string, f receiveFlags) error {
 	if err != nil && (!f.p.Unverified || f.p.Out == "") {
 		out.Out = nil
 	}
-	if werr := a.result(out, func(w io.Writer) { a.showReceived(w, res, err == nil && f.p.Out != "") }); werr != nil {
+	if werr := a.result(out, func(w io.Writer) { a.showReceived(w, res, err == nil && f.p.Out != "" && !res.Letter) }); werr != nil {
 		return werr
 	}
 	switch {
+	case err == nil && res.Letter && f.p.Out != "":
+		return usageError("usage.open_letter", "path", source)
 	case err == nil:
 		return nil
 	case f.p.Unverified && res.Out != "":
