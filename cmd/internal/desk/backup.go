@@ -504,7 +504,7 @@ func Restore(ctx context.Context, p RestoreParams, o Options) (Restored, error) 
 	if err := d.Close(); err != nil {
 		return res, err
 	}
-	return res, res.replace(build, o.Now())
+	return res, res.replace(ctx, build, o)
 }
 
 // lookAt reads what stands in the wanted folder.
@@ -914,15 +914,35 @@ func (d *Desk) doubtUnsettled(ctx context.Context, reason string) ([]agenda.Name
 	return names, nil
 }
 
+// unchanged refuses to take the place of a book that went on since it was
+// compared and shown: a question may stand on the screen for hours. The caller
+// holds the sender's lock.
+func (res *Restored) unchanged(ctx context.Context, o Options) error {
+	if res.Spoilt {
+		return nil
+	}
+	now := Restored{Dir: res.Dir}
+	if err := now.lookAt(ctx, o); err != nil {
+		return err
+	}
+	if res.Present == nil || now.Present == nil || now.Present.Size != res.Present.Size || now.Present.Root != res.Present.Root {
+		return &Error{code: CodeBackupOlder, Field: res.Dir}
+	}
+	return nil
+}
+
 // replace gives the checked folder the desk's name.
-func (res *Restored) replace(build string, now time.Time) error {
+func (res *Restored) replace(ctx context.Context, build string, o Options) error {
 	if _, err := os.Lstat(filepath.Join(res.Dir, bookFile)); err == nil {
 		lock, err := vault.TryLock(filepath.Join(res.Dir, sendLock))
 		if err != nil {
 			return &Error{code: CodeBusy, Field: res.Dir, Err: err}
 		}
 		defer lock.Unlock()
-		aside, err := vault.FreeName(res.Dir + ".sebelum-" + now.UTC().Format("20060102T150405Z"))
+		if err := res.unchanged(ctx, o); err != nil {
+			return err
+		}
+		aside, err := vault.FreeName(res.Dir + ".sebelum-" + o.Now().UTC().Format("20060102T150405Z"))
 		if err != nil {
 			return &Error{code: CodeFile, Field: res.Dir, Err: err}
 		}

@@ -157,6 +157,34 @@ func TestRestoreOverNewerBook(t *testing.T) {
 	}
 }
 
+// What the book records after it was compared and shown is not set aside with
+// it: nobody was asked about that.
+func TestRestoreOverBookThatWentOn(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	key := f.archiveKeyOf()
+	source := f.backup()
+	var sent agenda.Name
+	_, err := f.restore(source, key, f.Dir, func(p *RestoreParams) {
+		p.Show = func(Restored) error {
+			sent = f.ordinary("jateng")
+			_, err := f.Attach(t.Context(), AttachParams{Name: sent, Files: []string{f.file("pindai.pdf", plainLetter)}})
+			f.check(err)
+			f.send(sent)
+			return nil
+		}
+	})
+	if !errors.Is(err, Refusal(CodeBackupOlder)) {
+		t.Errorf("over a book that went on: %v", err)
+	}
+	d, err := Open(t.Context(), f.Dir, f.options())
+	f.check(err)
+	defer d.Close()
+	if e, err := d.Book.Entry(t.Context(), sent); err != nil || e.State != agenda.StateSent {
+		t.Errorf("the letter that was sent meanwhile: %s, %v", e.State, err)
+	}
+}
+
 func TestRestoreRefusesForeign(t *testing.T) {
 	t.Parallel()
 	f, other := newOffice(t, loopback.Options{}), newOffice(t, loopback.Options{})
