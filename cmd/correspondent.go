@@ -317,13 +317,7 @@ func (a *app) editCorrespondent(ctx context.Context, c *cobra.Command, d *desk.D
 		return err
 	}
 	if a.flags.dryRun {
-		if p.Unit == "" {
-			p.Unit = before.Unit
-		}
-		if p.Address == "" {
-			p.Address = before.Address
-		}
-		seen, rep, err := d.PreviewCorrespondent(ctx, p)
+		seen, rep, err := d.PreviewEdit(ctx, p)
 		if err != nil {
 			return err
 		}

@@ -288,6 +288,10 @@ func (c *courier) carry(p parcel) error {
 		t.keep(p)
 		return errors.Join(err, t.giveBack([]agenda.Claimed{p.Claimed}))
 	}
+	if why, err := t.s.heldNow(t.ctx, p); err != nil || why != "" {
+		t.leaveAside(p, why)
+		return errors.Join(err, t.giveBack([]agenda.Claimed{p.Claimed}))
+	}
 	reused := c.carried > 0
 	c.carried++
 	peer := c.session.Peer()
@@ -400,6 +404,20 @@ func (t *traffic) keep(p parcel) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.again = append(t.again, p)
+}
+
+// leaveAside has a copy told as left out because of its addressee, or as
+// waiting when nobody could say why.
+func (t *traffic) leaveAside(p parcel, why string) {
+	if why == "" {
+		t.keep(p)
+		return
+	}
+	x := t.s.fate(p.entry, p.copy)
+	x.Code = why
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.s.res.Skipped = append(t.s.res.Skipped, x)
 }
 
 // tell reports a fate.

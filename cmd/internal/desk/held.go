@@ -2,16 +2,18 @@ package desk
 
 import (
 	"context"
+	"slices"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/signedtext"
+	"sandi/crypto"
 )
 
 // Codes of frozen copies that are held back: the message is whole, but its
 // addressee is no longer what it was made for. Nothing of it has left.
 const (
 	CodeAddressChanged   = "desk.address_changed"   // he has another address now
-	CodeAddresseeChanged = "desk.addressee_changed" // he has another key, or is a correspondent no more
+	CodeAddresseeChanged = "desk.addressee_changed" // he has another key, revoked his, or is a correspondent no more
 )
 
 // held says why a frozen copy must not leave by itself although it waits, ""
@@ -24,6 +26,11 @@ func (d *Desk) held(ctx context.Context, e agenda.Entry, c agenda.Copy, corr age
 	case corr.Ended:
 		return CodeAddresseeChanged, nil
 	}
+	if e.Name.Book == agenda.Kriptogram {
+		if gone, err := d.withdrawn(ctx, corr); err != nil || gone {
+			return CodeAddresseeChanged, err
+		}
+	}
 	// A new key has to be confirmed anew, so most drafts need not be read.
 	if e.Name.Book == agenda.Kriptogram && (corr.State != agenda.Confirmed || corr.ConfirmedAt.After(e.ReleasedAt)) {
 		same, err := d.sameKey(ctx, e, c, corr)
@@ -35,6 +42,30 @@ func (d *Desk) held(ctx context.Context, e agenda.Entry, c agenda.Copy, corr age
 		return CodeAddressChanged, nil
 	}
 	return "", nil
+}
+
+// withdrawn tells whether the key of a correspondent is known to be revoked.
+// That a key ended meanwhile says nothing against what was enciphered before.
+func (d *Desk) withdrawn(ctx context.Context, corr agenda.Correspondent) (bool, error) {
+	if corr.Fingerprint == "" {
+		return false, nil
+	}
+	cert, err := d.CertificateOf(ctx, corr.Certificate.SHA256)
+	if err != nil {
+		return false, err
+	}
+	found := crypto.Praktis().Check(crypto.Recipient{Certificate: cert, Subkey: crypto.Fingerprint(corr.Subkey)}, d.Now())
+	return slices.ContainsFunc(found, func(f crypto.Finding) bool { return f.Code == crypto.ErrRevoked.Code() }), nil
+}
+
+// stillTheirs refuses the kriptogram of an entry for a copy whose addressee has
+// not, or no longer, the key that it is enciphered to.
+func (d *Desk) stillTheirs(ctx context.Context, n agenda.Name, draft signedtext.Draft, copyNo int, corr agenda.Correspondent) error {
+	gone, err := d.withdrawn(ctx, corr)
+	if err == nil && (gone || corr.Ended || corr.State != agenda.Confirmed || !enciphered(draft, copyNo, corr)) {
+		err = &Error{code: CodeStale, Entry: n, Detail: "recipients"}
+	}
+	return err
 }
 
 // sameKey tells whether the kriptogram of a released entry is enciphered to
@@ -82,9 +113,34 @@ func (s *sending) hold(ctx context.Context, e agenda.Entry) error {
 	return nil
 }
 
-// noneHeld refuses an entry with a copy that must not leave as it is.
+// heldNow is held for a copy that is about to leave: while those before it
+// went, its addressee may have changed.
+func (s *sending) heldNow(ctx context.Context, p parcel) (why string, err error) {
+	if p.copy.Correspondent == 0 {
+		return "", nil
+	}
+	err = s.d.Book.Within(ctx, func(ctx context.Context) error {
+		corr, err := s.d.Book.CorrespondentByID(ctx, p.copy.Correspondent)
+		if err != nil {
+			return err
+		}
+		c := p.copy
+		c.State, c.Address = agenda.CopyReady, p.Address // as it was claimed
+		why, err = s.d.held(ctx, p.entry, c, corr)
+		return err
+	})
+	return why, err
+}
+
+// noneHeld refuses an entry with a copy that must not be handed out as it is:
+// for what the server refused, and what was handed out before, that is the same
+// as for what waits.
 func (d *Desk) noneHeld(ctx context.Context, e agenda.Entry) error {
 	for _, c := range e.Copies {
+		handed := c.State == agenda.CopyHanded
+		if handed || c.State == agenda.CopyRejected {
+			c.State = agenda.CopyReady
+		}
 		if c.Correspondent == 0 {
 			continue
 		}
@@ -94,7 +150,7 @@ func (d *Desk) noneHeld(ctx context.Context, e agenda.Entry) error {
 		}
 		if why, err := d.held(ctx, e, c, corr); err != nil {
 			return err
-		} else if why != "" {
+		} else if why != "" && !(handed && why == CodeAddressChanged) { // the old address is on the sheet that is out
 			return &Error{code: why, Entry: e.Name, Field: c.Handle}
 		}
 	}

@@ -411,19 +411,9 @@ func CheckFingerprint(c agenda.Correspondent, typed string) error {
 // was kept of the same key before, so that a revocation seen once stays; a
 // changed encryption key must be confirmed again.
 func (d *Desk) EditCorrespondent(ctx context.Context, p CorrespondentParams, reason string) (agenda.Correspondent, KeyReport, error) {
-	c, err := d.Book.Correspondent(ctx, p.Handle)
-	if err != nil {
-		return c, KeyReport{}, err
-	}
-	was := c
-	c.Unit, c.Address = cmp.Or(p.Unit, c.Unit), cmp.Or(p.Address, c.Address)
-	rep, err := d.fillCorrespondent(ctx, &c, p)
+	c, rep, err := d.PreviewEdit(ctx, p)
 	if err != nil {
 		return c, rep, err
-	}
-	if c.Fingerprint != was.Fingerprint || c.Subkey != was.Subkey {
-		// What was heard was the old key; the book would take it for the new one.
-		c.State, c.ConfirmedBy, c.ConfirmedVia = agenda.Unconfirmed, "", ""
 	}
 	who, err := d.ActingOr(ctx, agenda.RoleSandiman, agenda.RoleOperator)
 	if err != nil {
@@ -433,6 +423,22 @@ func (d *Desk) EditCorrespondent(ctx context.Context, p CorrespondentParams, rea
 		return c, rep, err
 	}
 	c, err = d.Book.Correspondent(ctx, p.Handle)
+	return c, rep, err
+}
+
+// PreviewEdit is what EditCorrespondent would record, without recording it.
+func (d *Desk) PreviewEdit(ctx context.Context, p CorrespondentParams) (agenda.Correspondent, KeyReport, error) {
+	c, err := d.Book.Correspondent(ctx, p.Handle)
+	if err != nil {
+		return c, KeyReport{}, err
+	}
+	was := c
+	c.Unit, c.Address = cmp.Or(p.Unit, c.Unit), cmp.Or(p.Address, c.Address)
+	rep, err := d.fillCorrespondent(ctx, &c, p)
+	if err == nil && (c.Fingerprint != was.Fingerprint || c.Subkey != was.Subkey) {
+		// What was heard was the old key; the book would take it for the new one.
+		c.State, c.ConfirmedBy, c.ConfirmedVia = agenda.Unconfirmed, "", ""
+	}
 	return c, rep, err
 }
 
@@ -458,16 +464,22 @@ func (d *Desk) fillCorrespondent(ctx context.Context, c *agenda.Correspondent, p
 			return rep, err
 		}
 		rep.Facts = cert.Facts(d.Now())
-		if rep.Facts.Encryption == nil {
+		subkey := crypto.Fingerprint(c.Subkey)
+		switch sub := rep.Facts.Encryption; {
+		case sub != nil:
+			subkey = sub.Fingerprint
+			if err := d.uniqueKeyID(ctx, c.Handle, sub.KeyID); err != nil {
+				return rep, err
+			}
+		case c.Fingerprint != string(cert.Fingerprint()):
 			return rep, &Error{code: CodeCertificate, Field: c.Handle, Detail: unfit(rep.Facts, d.Now())}
+		default:
+			// The pinned key itself, revoked: that is kept, so that it stops the
+			// next letter. The key stays pinned until there is another.
 		}
-		sub := rep.Facts.Encryption
-		rep.Findings = crypto.Praktis().Check(crypto.Recipient{Certificate: cert, Subkey: sub.Fingerprint}, d.Now())
-		if err := d.uniqueKeyID(ctx, c.Handle, sub.KeyID); err != nil {
-			return rep, err
-		}
+		rep.Findings = crypto.Praktis().Check(crypto.Recipient{Certificate: cert, Subkey: subkey}, d.Now())
 		c.Certificate = dataObject(cert.Bytes(), secretMedia)
-		c.Fingerprint, c.Subkey = string(cert.Fingerprint()), string(sub.Fingerprint)
+		c.Fingerprint, c.Subkey = string(cert.Fingerprint()), string(subkey)
 	}
 	for _, s := range p.Signers {
 		cert, err := s.certificate()

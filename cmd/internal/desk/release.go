@@ -185,7 +185,8 @@ func (d *Desk) releaseOnce(ctx context.Context, all []releasable, limit int64) e
 const freshFor = 5 * time.Minute
 
 // stale tells whether messages that were frozen ahead are not what would be
-// frozen now: another day, or an addressee who moved or was struck off.
+// frozen now: another day, or an addressee who moved, was struck off or has
+// another key.
 func (d *Desk) stale(ctx context.Context, f *frozenAhead) (bool, error) {
 	now := d.Now()
 	if now.Sub(f.at) > freshFor || now.In(agenda.WIB).Format(time.DateOnly) != f.at.In(agenda.WIB).Format(time.DateOnly) {
@@ -199,7 +200,8 @@ func (d *Desk) stale(ctx context.Context, f *frozenAhead) (bool, error) {
 				if err != nil {
 					return err
 				}
-				stale = stale || corr.Address != r.Release.Copies[k].Address || corr.Ended
+				stale = stale || corr.Address != r.Release.Copies[k].Address || corr.Ended ||
+					takesNumber(f.all[i]) && d.stillTheirs(ctx, f.all[i].entry.Name, f.all[i].draft, c.Copy, corr) != nil
 			}
 		}
 		return nil
@@ -372,6 +374,15 @@ func (d *Desk) freeze(ctx context.Context, r releasable, c agenda.Copy, n *agend
 	corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
 	if err != nil {
 		return agenda.FrozenCopy{}, err
+	}
+	// Since the plan somebody may have been asked, and hours may have passed.
+	if corr.Ended {
+		return agenda.FrozenCopy{}, &Error{code: CodeAddressee, Entry: r.entry.Name, Field: c.Handle}
+	}
+	if r.entry.Name.Book == agenda.Kriptogram {
+		if err := d.stillTheirs(ctx, r.entry.Name, r.draft, c.Copy, corr); err != nil {
+			return agenda.FrozenCopy{}, err
+		}
 	}
 	m, err := d.envelope(corr.Address, at)
 	if err != nil {
@@ -582,8 +593,8 @@ func (d *Desk) loadReleased(ctx context.Context, r *releasable, c agenda.Copy) e
 	if err != nil {
 		return err
 	}
-	if !enciphered(r.draft, c.Copy, corr) || corr.State != agenda.Confirmed || corr.Ended {
-		return &Error{code: CodeStale, Entry: r.entry.Name, Detail: "recipients"}
+	if err := d.stillTheirs(ctx, r.entry.Name, r.draft, c.Copy, corr); err != nil {
+		return err
 	}
 	if r.entry.Signed == nil || r.entry.Signed.Signature.IsZero() {
 		return nil
