@@ -37,14 +37,16 @@ func (a *app) sendOther(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 }
 
 type batchRowJSON struct {
-	Schema  string  `json:"schema"` // sandi.batch_row/1
-	Batch   string  `json:"batch"`
-	Line    int     `json:"line"`
-	Entry   string  `json:"entry"`
-	State   string  `json:"state"`
-	Existed bool    `json:"existed"`
-	Action  string  `json:"action"` // of this run: draft, send, wait for its file, person, none
-	Code    *string `json:"code"`
+	Schema  string `json:"schema"` // sandi.batch_row/1
+	Batch   string `json:"batch"`
+	Line    int    `json:"line"`
+	Entry   string `json:"entry"`
+	State   string `json:"state"`
+	Existed bool   `json:"existed"`
+	Action  string `json:"action"` // of this run: draft, send, wait for its file, person, none
+	// Same are entries with the same number and date of letter that were there before a new one.
+	Same []string `json:"same"`
+	Code *string  `json:"code"`
 }
 
 type batchJSON struct {
@@ -107,8 +109,8 @@ func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 	}
 	var all []int
 	var names, drafted []agenda.Name
-	for _, r := range done {
-		if err := a.tellBatchRow(id, r); err != nil {
+	for i, r := range done {
+		if err := a.tellBatchRow(id, r, rows[i].Same); err != nil {
 			return err
 		}
 		if interrupted(r.Err) {
@@ -145,9 +147,12 @@ func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 	return a.told(batchStatus(append(all, a.fail(err))))
 }
 
-func (a *app) tellBatchRow(id string, r desk.BatchRow) error {
+func (a *app) tellBatchRow(id string, r desk.BatchRow, same []agenda.Name) error {
 	if a.flags.json {
-		v := batchRowJSON{Schema: "sandi.batch_row/1", Batch: id, Line: r.Line, Entry: r.Entry.Name.Long(), State: string(r.Entry.State), Existed: r.Existed, Action: string(r.Action)}
+		if r.Existed {
+			same = nil // itself
+		}
+		v := batchRowJSON{Schema: "sandi.batch_row/1", Batch: id, Line: r.Line, Entry: r.Entry.Name.Long(), State: string(r.Entry.State), Existed: r.Existed, Action: string(r.Action), Same: entryNames(same)}
 		if r.Err != nil {
 			v.Code = render.Text(codeOf(r.Err))
 		}

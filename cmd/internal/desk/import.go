@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,8 +28,8 @@ import (
 
 // Import enters many letters from a table: CSV as spreadsheets write it, or
 // JSON lines. It is read whole before anything is written, all its letters are
-// entered in one transaction, and each has a token made of its own fields, so
-// that the same table a second time adds nothing.
+// entered in one transaction, and each has a token made of what its own fields
+// mean, so that the same table a second time adds nothing.
 
 // ImportFields are the columns in the order of the template, by the flag of
 // `agenda add` that means the same; the head of the template is the first
@@ -389,6 +390,13 @@ func (d *Desk) importRows(ctx context.Context, t *importTable, p ImportParams) (
 	for _, cells := range t.rows {
 		r := importReader{t: t, d: d, p: p, cells: cells, people: people}
 		row := r.row()
+		if cells.values["once"] == "" {
+			if _, known, err := d.Book.Known(ctx, r.typed()); err != nil {
+				return nil, err
+			} else if known {
+				row.Registration.Once = r.typed()
+			}
+		}
 		if first, twice := lines[row.Registration.Once]; twice {
 			t.found(cells.line, 0, "", WhyRowTwice, strconv.Itoa(first))
 		}
@@ -500,7 +508,7 @@ func (r *importReader) row() ImportRow {
 			r.found("class", WhyPolicy)
 		}
 	}
-	row := ImportRow{Line: r.cells.line, Registration: agenda.Registration{Book: book, Letter: l, Once: r.token()}}
+	row := ImportRow{Line: r.cells.line, Registration: agenda.Registration{Book: book, Letter: l, Once: r.token(l)}}
 	if s := r.cells.values["file"]; s != "" {
 		row.File = r.scan(s, l.Class)
 	}
@@ -536,7 +544,7 @@ func (r *importReader) moment(field string) time.Time {
 
 func (r *importReader) addressees(field string, book agenda.BookName, seen map[string]bool) []string {
 	var list []string
-	for _, word := range strings.FieldsFunc(r.cells.values[field], func(c rune) bool { return strings.ContainsRune(",;|", c) }) {
+	for _, word := range strings.FieldsFunc(r.cells.values[field], separates) {
 		word = strings.TrimSpace(word)
 		names := []string{word}
 		if group, ok := strings.CutPrefix(word, "@"); ok {
@@ -594,12 +602,40 @@ func (r *importReader) scan(name string, class agenda.Class) string {
 	return name
 }
 
-// token is made of what the row says, so that the same row is the same letter
-// whenever it is imported.
-func (r *importReader) token() string {
+// ownNotes are the fields that an office writes for itself, often after the
+// letter left: they make no other letter of it.
+var ownNotes = []string{"file", "note", "place", "archive-class"}
+
+// token is made of what the row means, so that the same row is the same letter
+// whenever it is imported, however a spreadsheet wrote it again: with its dates
+// in another form, a column more, other blanks.
+func (r *importReader) token(l agenda.Letter) string {
 	if s := r.cells.values["once"]; s != "" {
 		return s
 	}
+	meant := map[string]string{
+		"request-date": r.fixed("request-date", l.RequestDate), "letter-date": r.fixed("letter-date", l.Date),
+		"received": r.fixed("received", l.Received.UTC().Format(time.RFC3339)),
+		"class":    string(l.Class), "urgency": string(l.Urgency), "pages": strconv.Itoa(l.Pages),
+		"to": r.words("to"), "cc": r.words("cc"),
+	}
+	sum := sha256.New()
+	for _, f := range importFields {
+		if slices.Contains(ownNotes, f.flag) || f.flag == "once" {
+			continue
+		}
+		value, ok := meant[f.flag]
+		if !ok {
+			value = strings.Join(strings.Fields(r.cells.values[f.flag]), " ")
+		}
+		fmt.Fprintf(sum, "%s=%q\n", f.flag, value)
+	}
+	return fmt.Sprintf("import2-%x", sum.Sum(nil))
+}
+
+// typed is the token that rows had when it was made of the cells as they were
+// typed: what was entered under it stays known.
+func (r *importReader) typed() string {
 	sum := sha256.New()
 	for _, f := range importFields {
 		if f.flag != "file" {
@@ -608,6 +644,33 @@ func (r *importReader) token() string {
 	}
 	return fmt.Sprintf("import-%x", sum.Sum(nil))
 }
+
+// fixed is the meaning of a cell that names its year. Any other, such as
+// "kemarin" or a bare time, means something else another day.
+func (r *importReader) fixed(field, meaning string) string {
+	cell := strings.ToLower(strings.Join(strings.Fields(r.cells.values[field]), " "))
+	if fourDigits.MatchString(cell) {
+		return meaning
+	}
+	return cell
+}
+
+var fourDigits = regexp.MustCompile(`\d{4}`)
+
+// words are the addressees of a cell as they stand there, groups by their name:
+// who belongs to one may change.
+func (r *importReader) words(field string) string {
+	var list []string
+	for _, word := range strings.FieldsFunc(r.cells.values[field], separates) {
+		if word = strings.TrimSpace(word); word != "" {
+			list = append(list, word)
+		}
+	}
+	return strings.Join(list, ",")
+}
+
+// separates tells what stands between addressees.
+func separates(c rune) bool { return strings.ContainsRune(",;|", c) }
 
 // Imported is an entry that an import made, or found made.
 type Imported struct {
