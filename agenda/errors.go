@@ -51,6 +51,7 @@ var (
 	ErrClosedLetter         = &Error{code: "agenda.closed_letter"}
 	ErrComplaintClosed      = &Error{code: "agenda.complaint_closed"}
 	ErrAlreadyMailed        = &Error{code: "agenda.already_mailed"}
+	ErrOnceOther            = &Error{code: "agenda.once_other"}
 )
 
 var phrases = map[string]string{
@@ -84,6 +85,7 @@ var phrases = map[string]string{
 	"agenda.closed_letter":         "classified letter in the open path",
 	"agenda.complaint_closed":      "complaint closed",
 	"agenda.already_mailed":        "report already on its way",
+	"agenda.once_other":            "token of another letter",
 }
 
 // Code returns the stable code, such as "agenda.step_order".

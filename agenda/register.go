@@ -200,7 +200,7 @@ func (u *update) approved(handle string) (bool, error) {
 
 // Register enters letters in the books: all or none. A letter whose Once token
 // is already in the log is not entered again; its entry is returned with
-// Existed set.
+// Existed set. With another number it is agenda.once_other.
 func (b *Book) Register(ctx context.Context, a Actor, regs ...Registration) ([]Registered, error) {
 	out := make([]Registered, 0, len(regs))
 	err := b.update(ctx, a, func(u *update) error {
@@ -225,6 +225,9 @@ func (u *update) register(r Registration, serials map[BookName]int) (Registered,
 	if r.Once != "" {
 		once = sha256.Sum256([]byte(r.Once))
 		known, err := u.registeredOnce(once)
+		if err == nil && known.Existed {
+			err = u.sameLetter(known, r.Letter)
+		}
 		if err != nil || known.Existed {
 			return known, err
 		}
@@ -278,6 +281,24 @@ func (u *update) registeredOnce(once Hash) (Registered, error) {
 	}
 	r.At, r.Existed = stampOf(at), true
 	return r, storage(err)
+}
+
+// sameLetter refuses a token that another letter was entered under: it would
+// pass for that one, and be lost. A correction does not change what was entered.
+func (u *update) sameLetter(known Registered, l Letter) error {
+	events, err := eventsOf(u.ctx, u.b.conn, []int64{known.ID})
+	if err != nil {
+		return err
+	}
+	e := events[known.ID]
+	if !e.is("entry.registered") {
+		return tampered("entry of a token")
+	}
+	was := e.get("letter")
+	if was == "" || was == normal(l.Number) { // "" when its text was destroyed
+		return nil
+	}
+	return &Error{code: "agenda.once_other", Entry: known.Entry, Field: "once", Value: was}
 }
 
 // Known tells whether a letter with the token was registered already, and as

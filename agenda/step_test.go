@@ -517,5 +517,11 @@ func TestOnce(t *testing.T) {
 	if again[1].Existed || !again[2].Existed || again[1].ID != again[2].ID {
 		t.Errorf("%+v", again)
 	}
+	// Another letter under the token would pass for the first, and be lost.
+	other := reg
+	other.Letter.Number = "800/9999"
+	if _, err := b.Register(t.Context(), clerk, other); !errors.Is(err, ErrOnceOther) {
+		t.Errorf("another letter: %v", err)
+	}
 	b.clean()
 }

@@ -46,6 +46,7 @@ var statusOfCode = map[string]int{
 	"agenda.not_found":      exitUsage,
 	"agenda.number_taken":   exitBusy,
 	"agenda.changed":        exitBusy,
+	"agenda.once_other":     exitUsage,
 	"agenda.recipient_":     exitUsage,
 	"agenda.same_person":    exitKey,
 	"agenda.step_order":     exitStep,
