@@ -163,3 +163,45 @@ func TestRevokedKeyStopsLetters(t *testing.T) {
 	}
 	f.audited()
 }
+
+// The key that letters go to is often that of the officer who signs there:
+// wherever its revocation is entered, it counts for both.
+func TestRevocationCountsForEveryUse(t *testing.T) {
+	t.Parallel()
+	data, revoked := gpgKey(t, gpgCurve, "Tegal", true)
+	for name, edit := range map[string]func(path string) CorrespondentParams{
+		"as_key": func(path string) CorrespondentParams { return CorrespondentParams{Handle: "tegal", Certificate: path} },
+		"as_signer": func(path string) CorrespondentParams {
+			return CorrespondentParams{Handle: "tegal", Signers: []SignerFile{{Role: agenda.RoleSandiman, File: path}}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newOffice(t, loopback.Options{})
+			path := f.file("tegal.asc", data)
+			_, rep, err := f.AddCorrespondent(t.Context(), CorrespondentParams{
+				Handle: "tegal", Unit: "Diskominfo Kota Tegal", Address: "tegal@contoh.sanapati.test", Certificate: path,
+				Signers: []SignerFile{{Role: agenda.RoleSandiman, File: path}, {Role: agenda.RoleOperator, File: path}},
+			})
+			f.check(err)
+			f.check(f.ConfirmCorrespondent(t.Context(), "tegal", string(rep.Facts.Fingerprint), "sandiman tujuan", "telepon"))
+			c, _, err := f.EditCorrespondent(t.Context(), edit(f.file("dicabut.asc", revoked)), "dicabut")
+			f.check(err)
+			all := []agenda.Object{c.Certificate}
+			for _, s := range c.Signers {
+				all = append(all, s.Certificate)
+			}
+			for i, o := range all {
+				cert, err := f.CertificateOf(t.Context(), o.SHA256)
+				f.check(err)
+				if !cert.Facts(f.now()).Revoked {
+					t.Errorf("use %d: not revoked", i)
+				}
+			}
+			if gone, err := f.withdrawn(t.Context(), c); err != nil || !gone {
+				t.Errorf("letters still go there: %v", err)
+			}
+			f.audited()
+		})
+	}
+}

@@ -480,6 +480,7 @@ func (d *Desk) fillCorrespondent(ctx context.Context, c *agenda.Correspondent, p
 		rep.Findings = crypto.Praktis().Check(crypto.Recipient{Certificate: cert, Subkey: subkey}, d.Now())
 		c.Certificate = dataObject(cert.Bytes(), secretMedia)
 		c.Fingerprint, c.Subkey = string(cert.Fingerprint()), string(subkey)
+		newerOfSame(c, cert)
 	}
 	for _, s := range p.Signers {
 		cert, err := s.certificate()
@@ -492,8 +493,25 @@ func (d *Desk) fillCorrespondent(ctx context.Context, c *agenda.Correspondent, p
 		c.Signers = replaceSigner(c.Signers, agenda.Signer{
 			Role: s.Role, Fingerprint: string(cert.Fingerprint()), Certificate: dataObject(cert.Bytes(), secretMedia),
 		})
+		newerOfSame(c, cert)
 	}
 	return rep, nil
+}
+
+// newerOfSame lets a correspondent's other uses of a key know what came with
+// its certificate: who enciphers to an office and who checks its signatures
+// often have the same key before them, and its revocation comes but once.
+func newerOfSame(c *agenda.Correspondent, cert *crypto.Certificate) {
+	fingerprint, kept := string(cert.Fingerprint()), dataObject(cert.Bytes(), secretMedia)
+	if c.Fingerprint == fingerprint {
+		c.Certificate = kept
+	}
+	c.Signers = slices.Clone(c.Signers) // they may be shared
+	for i := range c.Signers {
+		if c.Signers[i].Fingerprint == fingerprint {
+			c.Signers[i].Certificate = kept
+		}
+	}
 }
 
 // asKnown merges a certificate with all that the book ever kept of the same
