@@ -3,7 +3,9 @@ package desk
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"hash"
 	"io"
 	"runtime"
 	"slices"
@@ -355,7 +357,8 @@ func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return out, false, err
 	}
-	out = c.session.Transmit(c.t.ctx, mail.Delivery{From: from, To: to, MessageID: p.MessageID, Size: p.Size}, f,
+	body := &exactly{r: f, want: p.Message, sum: sha256.New()}
+	out = c.session.Transmit(c.t.ctx, mail.Delivery{From: from, To: to, MessageID: p.MessageID, Size: p.Size}, body,
 		func() error {
 			// In the line of the book the fate of the last copy stands before.
 			if err := c.t.ctx.Err(); err != nil {
@@ -365,7 +368,31 @@ func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 			armed = err == nil
 			return err
 		})
+	if body.changed { // before the dot, and before it was armed
+		return out, false, &Error{code: CodeDamaged, Entry: p.Claimed.Entry, Err: errChangedMeanwhile}
+	}
 	return out, armed, nil
+}
+
+var errChangedMeanwhile = errors.New("message changed behind its check")
+
+// exactly reads a message whose digest was checked once more, and ends in an
+// error unless the octets are still the same: only those may be followed by the
+// dot.
+type exactly struct {
+	r       io.Reader
+	want    agenda.Hash
+	sum     hash.Hash
+	changed bool
+}
+
+func (e *exactly) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	e.sum.Write(p[:n])
+	if err == io.EOF && agenda.Hash(e.sum.Sum(nil)) != e.want {
+		e.changed, err = true, errChangedMeanwhile
+	}
+	return n, err
 }
 
 // record puts the fate of a copy into the line of the book, also when the clerk
