@@ -832,6 +832,26 @@ func TestVerifyWhileFiling(t *testing.T) {
 	}
 }
 
+// Whoever files opens the box for a moment; one that stays writable is told.
+func TestVerifyWhileABoxIsOpened(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	names := f.attached(1, "jateng")
+	f.send(names...)
+	e, err := f.Archive(t.Context(), names[0], "")
+	f.check(err)
+	path := f.BoxPath(e.Copies[0].Box)
+	f.check(os.Chmod(path, 0o600))
+	time.AfterFunc(30*time.Millisecond, func() { os.Chmod(path, 0o400) })
+	if r, err := f.VerifyBoxes(t.Context()); err != nil || r.Problems != nil {
+		t.Errorf("while it is opened: %+v %v", r, err)
+	}
+	f.check(os.Chmod(path, 0o600))
+	if r, err := f.VerifyBoxes(t.Context()); err != nil || len(r.Problems) != 1 || r.Problems[0].Why != BoxMode {
+		t.Errorf("left open: %+v %v", r, err)
+	}
+}
+
 // Messages are kept apart, over all connections.
 func TestThrottle(t *testing.T) {
 	t.Parallel()

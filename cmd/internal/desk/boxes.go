@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/vault"
@@ -161,7 +162,9 @@ func (d *Desk) verifyBox(ctx context.Context, box string, size int64, filed []Fi
 	if n := len(filed); n > 0 && st.Size() < filed[n-1].Copy.Offset+filed[n-1].Copy.Length {
 		r.Problems = append(r.Problems, BoxProblem{Box: box, Why: BoxShort})
 	}
-	if st.Mode().Perm()&0o200 != 0 {
+	if writable, err := leftWritable(ctx, f); err != nil {
+		return err
+	} else if writable {
 		r.Problems = append(r.Problems, BoxProblem{Box: box, Why: BoxMode})
 	}
 	why := make([]string, len(filed))
@@ -202,6 +205,21 @@ func (d *Desk) verifyBox(ctx context.Context, box string, size int64, filed []Fi
 		r.Problems = append(r.Problems, BoxProblem{Box: box, Why: BoxTail, Extent: tail})
 	}
 	return nil
+}
+
+// leftWritable tells whether a box can be written and stays so: whoever files
+// opens it for a moment.
+func leftWritable(ctx context.Context, f *os.File) (bool, error) {
+	for range 20 {
+		st, err := f.Stat()
+		if err != nil || st.Mode().Perm()&0o200 == 0 {
+			return false, err
+		}
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // unnamed finds the octets of a box in front of its messages that no record
