@@ -642,7 +642,7 @@ func TestCorrespondents(t *testing.T) {
 		ID: c.ID, Handle: "jateng", Unit: "Diskominfo jateng", Address: "jateng@contoh.test", Fingerprint: fingerprint(200),
 		Subkey: fingerprint(300), Certificate: data("certificate of jateng"),
 		Signers: []Signer{{Role: RoleSandiman, Fingerprint: fingerprint(400), Certificate: data("signer of jateng")}},
-		State:   Confirmed, ConfirmedBy: "sandiman", ConfirmedVia: "telepon", ConfirmedAt: b.clock.Now(),
+		State:   Confirmed, ConfirmedBy: "sandiman", ConfirmedVia: "telepon", ConfirmedAt: b.clock.Now(), Last: c.Last,
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)
@@ -657,8 +657,12 @@ func TestCorrespondents(t *testing.T) {
 	if c, err = b.Correspondent(ctx, "jateng"); err != nil || c.State != Confirmed || c.Address != "sandi@contoh.test" {
 		t.Errorf("%+v %v", c, err)
 	}
+	older := c
 	c.Subkey, c.State = fingerprint(999), ""
 	b.must(b.ChangeCorrespondent(ctx, clerk, c, "kunci baru"))
+	if err := b.ChangeCorrespondent(ctx, clerk, older, "dari yang lama"); codeOf(err) != "agenda.correspondent_changed" {
+		t.Errorf("a newer key is written over: %v", err)
+	}
 	if c, err = b.Correspondent(ctx, "jateng"); err != nil || c.State != Unconfirmed || c.ConfirmedBy != "" {
 		t.Errorf("%+v %v", c, err)
 	}
@@ -671,8 +675,14 @@ func TestCorrespondents(t *testing.T) {
 	}
 	c.Ended = true
 	b.must(b.ChangeCorrespondent(ctx, clerk, c, "bubar"))
-	if _, err := b.Register(ctx, clerk, Registration{Letter: secretLetter()}); codeOf(err) != "agenda.unknown_correspondent" {
+	if _, err := b.Register(ctx, clerk, Registration{Letter: secretLetter()}); codeOf(err) != "agenda.ended" {
 		t.Errorf("letter to an ended correspondent: %v", err)
+	}
+	if err := b.ChangeCorrespondent(ctx, clerk, c, "kembali"); codeOf(err) != "agenda.ended" {
+		t.Errorf("an ended correspondent comes back: %v", err)
+	}
+	if err := b.AddCorrespondent(ctx, clerk, c); codeOf(err) != "agenda.duplicate_handle" {
+		t.Errorf("an ended correspondent's handle: %v", err)
 	}
 	if _, err := b.Correspondent(ctx, "siapa"); codeOf(err) != "agenda.unknown_correspondent" {
 		t.Errorf("%v", err)

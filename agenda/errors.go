@@ -51,6 +51,8 @@ var (
 	ErrClosedLetter         = &Error{code: "agenda.closed_letter"}
 	ErrComplaintClosed      = &Error{code: "agenda.complaint_closed"}
 	ErrAlreadyMailed        = &Error{code: "agenda.already_mailed"}
+	ErrEnded                = &Error{code: "agenda.ended"}
+	ErrCorrespondentChanged = &Error{code: "agenda.correspondent_changed"} // since it was read
 	ErrOnceOther            = &Error{code: "agenda.once_other"}
 )
 
@@ -86,6 +88,8 @@ var phrases = map[string]string{
 	"agenda.complaint_closed":      "complaint closed",
 	"agenda.already_mailed":        "report already on its way",
 	"agenda.once_other":            "token of another letter",
+	"agenda.ended":                 "ended",
+	"agenda.correspondent_changed": "correspondent changed meanwhile",
 }
 
 // Code returns the stable code, such as "agenda.step_order".

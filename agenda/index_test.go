@@ -30,6 +30,7 @@ func TestChangedIndexIsRefused(t *testing.T) {
 	}
 	officers := func(b *Book) error { _, err := b.Officers(t.Context(), newClock().Now()); return err }
 	archiveKeys := func(b *Book) error { _, err := b.ArchiveKeys(t.Context()); return err }
+	applicants := func(b *Book) error { _, err := b.Applicants(t.Context()); return err }
 	whole := func(b *Book) error { _, err := b.EntryByID(t.Context(), entryID(t, b)); return err }
 	claim := func(b *Book) error { _, err := b.Claim(t.Context(), []CopyRef{{entryID(t, b), 1}}); return err }
 	octets := func(of string) string {
@@ -62,6 +63,10 @@ func TestChangedIndexIsRefused(t *testing.T) {
 		"step":           {StateSent, "UPDATE entry SET state='attached'", []func(*Book) error{whole}},
 		"octets":         {StateReleased, octets("correspondent WHERE handle='batang'"), []func(*Book) error{correspondents, correspondent, change, confirm}},
 		"officer_octets": {StateReleased, octets("officer WHERE handle='kasi'"), []func(*Book) error{officers}},
+		"ended":          {StateReleased, "UPDATE correspondent SET ended=1 WHERE handle='batang'", []func(*Book) error{correspondents, correspondent, change}},
+		"applicant":      {StateReleased, "UPDATE applicant SET current=(SELECT current FROM correspondent WHERE handle='batang')", []func(*Book) error{applicants}},
+		"applicant_end":  {StateReleased, "UPDATE applicant SET ended=1", []func(*Book) error{applicants}},
+		"applicant_text": {StateReleased, "DROP TRIGGER text_update; UPDATE text SET body=CAST(replace(CAST(body AS TEXT), 'Umum', 'Musuh') AS BLOB) WHERE seq=(SELECT current FROM applicant)", []func(*Book) error{applicants}},
 		"archive_octets": {StateReleased, octets("archive_key"), []func(*Book) error{archiveKeys}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package agenda
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -107,6 +108,7 @@ type Correspondent struct {
 	ConfirmedVia string
 	ConfirmedAt  time.Time
 	Ended        bool
+	Last         int64 // seq of the event that it is read from
 }
 
 // fingerprintOK tells whether s is a v4 or v6 fingerprint as stored.
@@ -262,7 +264,7 @@ func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
 // free refuses a handle that the table knows already.
 func (u *update) free(table, handle string) error {
 	err := u.known(table, handle, "")
-	if err == nil {
+	if err == nil || errors.Is(err, ErrEnded) {
 		return &Error{code: "agenda.duplicate_handle", Field: "handle", Value: handle}
 	}
 	if errors.Is(err, ErrNotFound) {
@@ -271,17 +273,24 @@ func (u *update) free(table, handle string) error {
 	return err
 }
 
-// known tells whether the table has the handle; code is of the refusal.
+// known tells whether the table has the handle; code is of the refusal. Whoever
+// has ended is agenda.ended.
 func (u *update) known(table, handle, code string) error {
-	var ended bool
-	err := u.row("SELECT ended FROM "+table+" WHERE handle=$1", handle).Scan(&ended)
-	if errors.Is(err, sql.ErrNoRows) {
-		if code == "" {
-			code = "agenda.not_found"
-		}
-		return &Error{code: code, Field: table, Value: handle}
+	var over bool
+	err := u.row("SELECT ended FROM "+table+" WHERE handle=$1", handle).Scan(&over)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return &Error{code: cmp.Or(code, "agenda.not_found"), Field: table, Value: handle}
+	case err == nil && over:
+		return ended(table, handle)
 	}
 	return storage(err)
+}
+
+// ended refuses a handle that was given up: its letters keep it, so nobody else
+// gets it.
+func ended(table, handle string) error {
+	return &Error{code: "agenda.ended", Field: table, Value: handle}
 }
 
 // GiveRole gives an officer a role. From zero means now; Kind "" means tetap.
@@ -562,7 +571,7 @@ func (b *Book) AddApplicant(ctx context.Context, a Actor, p Applicant) error {
 
 // ChangeApplicant replaces what the book says of an applicant; entries keep
 // the unit as it was valid then. With Ended set the handle is no longer
-// resolved.
+// resolved, for ever: one that has ended is agenda.ended.
 func (b *Book) ChangeApplicant(ctx context.Context, a Actor, p Applicant) error {
 	if err := p.check(); err != nil {
 		return err
@@ -583,23 +592,48 @@ func (b *Book) ChangeApplicant(ctx context.Context, a Actor, p Applicant) error 
 
 // Applicants lists the applicants in the order they were added.
 func (b *Book) Applicants(ctx context.Context) ([]Applicant, error) {
-	rows, err := b.readers.QueryContext(ctx, `SELECT a.id, a.handle, a.ended, t.body
- FROM applicant a LEFT JOIN text t ON t.seq=a.current ORDER BY a.id`)
+	var out []Applicant
+	err := b.view(ctx, func(q *reader) error {
+		var err error
+		out, err = readApplicants(ctx, q)
+		return err
+	})
+	return out, err
+}
+
+func readApplicants(ctx context.Context, q querier) ([]Applicant, error) {
+	rows, err := q.QueryContext(ctx, "SELECT id, handle, ended, current FROM applicant ORDER BY id")
 	if err != nil {
 		return nil, storage(err)
 	}
 	defer rows.Close()
 	var out []Applicant
+	var current []int64
 	for rows.Next() {
 		var p Applicant
-		var body []byte
-		if err := rows.Scan(&p.ID, &p.Handle, &p.Ended, &body); err != nil {
+		var last int64
+		if err := rows.Scan(&p.ID, &p.Handle, &p.Ended, &last); err != nil {
 			return nil, storage(err)
 		}
-		p.Unit, p.Contact, p.Email = valueOf(body, "unit"), valueOf(body, "contact"), valueOf(body, "email")
-		out = append(out, p)
+		out, current = append(out, p), append(current, last)
 	}
-	return out, storage(rows.Err())
+	if err := rows.Err(); err != nil {
+		return nil, storage(err)
+	}
+	rows.Close()
+	events, err := eventsOf(ctx, q, current)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		// Reports go to the address, so the index is not believed.
+		p, e := &out[i], events[current[i]]
+		if !e.is("applicant.added", "applicant.changed", "applicant.ended") || e.get("handle") != p.Handle || p.Ended != e.is("applicant.ended") {
+			return nil, tampered("applicant " + p.Handle)
+		}
+		p.Unit, p.Contact, p.Email = e.get("unit"), e.get("contact"), e.get("email")
+	}
+	return out, nil
 }
 
 func (c Correspondent) event(name string) *event {
@@ -697,10 +731,12 @@ func (b *Book) AddCorrespondent(ctx context.Context, a Actor, c Correspondent) e
 	})
 }
 
-// ChangeCorrespondent replaces what the book says of a correspondent. A new
+// ChangeCorrespondent replaces what the book says of a correspondent as it was
+// read at c.Last; one that was changed since is agenda.correspondent_changed,
+// for what was recorded meanwhile, such as a revocation, would be lost. A new
 // primary or encryption key resets the confirmation, unless c.State is
-// confirmed: then it is confirmed anew, by c.ConfirmedBy. With Ended set
-// nothing new may go there.
+// confirmed: then it is confirmed anew, by c.ConfirmedBy. With Ended set nothing
+// new may go there, for ever: one that has ended is agenda.ended.
 func (b *Book) ChangeCorrespondent(ctx context.Context, a Actor, c Correspondent, reason string) error {
 	if err := c.check(); err != nil {
 		return err
@@ -712,6 +748,12 @@ func (b *Book) ChangeCorrespondent(ctx context.Context, a Actor, c Correspondent
 		was, err := oneCorrespondent(u.ctx, u.b.conn, "p.handle=$1", c.Handle)
 		if err != nil {
 			return err
+		}
+		switch {
+		case was.Ended:
+			return ended("correspondent", c.Handle)
+		case was.Last != c.Last:
+			return &Error{code: "agenda.correspondent_changed", Field: "correspondent", Value: c.Handle}
 		}
 		if err := u.putCertificates(c); err != nil {
 			return err
@@ -801,16 +843,16 @@ func readCorrespondents(ctx context.Context, q querier, where string, args ...an
 	for rows.Next() {
 		var c Correspondent
 		var certificate nullObject
-		var last, heard int64
+		var heard int64
 		err := rows.Scan(&c.ID, &c.Handle, &c.Fingerprint, &c.Subkey, &c.State, &c.Ended,
-			&certificate.sum, &certificate.size, &certificate.media, &certificate.data, &last, &heard)
+			&certificate.sum, &certificate.size, &certificate.media, &certificate.data, &c.Last, &heard)
 		if err != nil {
 			return nil, storage(err)
 		}
 		if c.Certificate, err = certificate.object(); err != nil {
 			return nil, err
 		}
-		out, current, confirmed = append(out, c), append(current, last), append(confirmed, heard)
+		out, current, confirmed = append(out, c), append(current, c.Last), append(confirmed, heard)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, storage(err)
@@ -836,7 +878,7 @@ func readCorrespondents(ctx context.Context, q querier, where string, args ...an
 func (c *Correspondent) fill(e, confirmed *event) error {
 	known := e.is("correspondent.added", "correspondent.changed", "correspondent.ended") && e.get("handle") == c.Handle &&
 		e.get("fingerprint") == c.Fingerprint && e.get("subkey") == c.Subkey && e.getHash("certificate") == c.Certificate.SHA256 &&
-		(c.Ended || !e.is("correspondent.ended"))
+		c.Ended == e.is("correspondent.ended")
 	if known && c.State == Confirmed {
 		known = confirmed.is("correspondent.confirmed") && confirmed.get("handle") == c.Handle && confirmed.get("fingerprint") == c.Fingerprint &&
 			(confirmed.seq > e.seq || e.get("confirmed") == "yes" || c.Ended)

@@ -172,30 +172,28 @@ func (u *update) settleLetter(book BookName, l *Letter) error {
 		return nil
 	}
 	for _, handle := range append(append([]string(nil), l.To...), l.Cc...) {
-		approved, err := u.approved(handle)
-		if err != nil {
+		if err := u.approved(handle); err != nil {
 			return err
-		}
-		if !approved {
-			return &Error{code: "agenda.unknown_correspondent", Field: "to", Value: handle}
 		}
 	}
 	return nil
 }
 
-// approved tells whether the handle is of a correspondent that letters may
-// still go to.
-func (u *update) approved(handle string) (bool, error) {
+// approved refuses a handle that is not of a correspondent to whom letters may
+// still go.
+func (u *update) approved(handle string) error {
 	key := "approved " + handle
 	if _, ok := u.people[key]; ok {
-		return true, nil
+		return nil
 	}
-	var approved bool
-	err := u.row("SELECT EXISTS (SELECT 1 FROM correspondent WHERE handle=$1 AND ended=0)", normal(handle)).Scan(&approved)
-	if err == nil && approved {
+	err := u.known("correspondent", normal(handle), "agenda.unknown_correspondent")
+	switch {
+	case err == nil:
 		u.people[key] = 1
+	case errors.Is(err, ErrUnknownCorrespondent):
+		return &Error{code: "agenda.unknown_correspondent", Field: "to", Value: handle}
 	}
-	return approved, storage(err)
+	return err
 }
 
 // Register enters letters in the books: all or none. A letter whose Once token
