@@ -16,6 +16,8 @@ type Error struct {
 	Copy  int   // copy concerned, 0 = none
 	Field string
 	Value string
+	Size  int // of a text that is too long, in octets
+	Most  int // that it may have
 	cause error
 }
 
@@ -71,7 +73,7 @@ var phrases = map[string]string{
 	"agenda.class_book":            "class does not belong in this book",
 	"agenda.missing_field":         "field missing",
 	"agenda.invalid_field":         "field not valid",
-	"agenda.long_field":            "field too long for a line",
+	"agenda.long_field":            "field too long",
 	"agenda.number_taken":          "number no longer the next",
 	"agenda.template_locked":       "template already used this year",
 	"agenda.template":              "template not valid",

@@ -101,8 +101,8 @@ func checkLine(key, value string, most int) error {
 	if !OneLine(value) {
 		return invalid(key, value)
 	}
-	if most < maxField && len(EscapeValue(value)) > most {
-		return &Error{code: "agenda.long_field", Field: key}
+	if size := len(EscapeValue(value)); most < maxField && size > most {
+		return tooLong(key, size, most)
 	}
 	return nil
 }
@@ -118,18 +118,25 @@ func checkNames(pairs ...string) error {
 }
 
 func checkText(key, value string) error {
-	if len(value) > maxField || !utf8.ValidString(value) {
+	if len(value) > maxField {
+		return tooLong(key, len(value), maxField)
+	}
+	if !utf8.ValidString(value) {
 		return invalid(key, "")
 	}
 	return nil
+}
+
+func tooLong(key string, size, most int) *Error {
+	return &Error{code: "agenda.long_field", Field: key, Size: size, Most: most}
 }
 
 func checkRecipients(l Letter) error {
 	if len(l.To) == 0 {
 		return missingField("to")
 	}
-	if len(l.To)+len(l.Cc) > MaxRecipients {
-		return invalid("to", "")
+	if n := len(l.To) + len(l.Cc); n > MaxRecipients {
+		return tooLong("recipients", n, MaxRecipients)
 	}
 	seen := map[string]bool{}
 	for i, name := range append(append([]string(nil), l.To...), l.Cc...) {

@@ -480,7 +480,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{"unknown", "", func(l *Letter) { l.To = []string{"siapa"} }, "agenda.unknown_correspondent", "to"},
 		{"retraction of nothing", "", func(l *Letter) { l.Refers, l.Retracts = "", "salah alamat" }, "agenda.missing_field", "refers"},
 		{"odd reference", "", func(l *Letter) { l.Refers = "K1" }, "agenda.invalid_field", "refers"},
-		{"too long", "", func(l *Letter) { l.Note = string(make([]byte, maxField+1)) }, "agenda.invalid_field", "note"},
+		{"too long", "", func(l *Letter) { l.Note = string(make([]byte, maxField+1)) }, "agenda.long_field", "note"},
 	} {
 		l := secretLetter()
 		c.change(&l)

@@ -247,8 +247,8 @@ func flag(c *cobra.Command, name string) string {
 	return strings.TrimSpace(s)
 }
 
-// maxText bounds a text from a file or from standard input, in octets.
-const maxText = 16 << 10
+// maxText bounds what is read of a text from a file or from standard input, in octets. How long a text may be the book knows.
+const maxText = 1 << 20
 
 // text is the value of a text flag as one line: the words themselves (typed, and so in the shell's history), "-" for standard
 // input, "@FILE" for a file.
@@ -264,7 +264,10 @@ func (a *app) text(c *cobra.Command, name string) (text string, typed bool, err 
 	default:
 		return value, true, nil
 	}
-	if err != nil || len(data) > maxText || !utf8.Valid(data) {
+	if len(data) > maxText {
+		return "", false, usageError("usage.text_long", "flag", "--"+name, "value", value, "most", a.cat.Size(maxText))
+	}
+	if err != nil || !utf8.Valid(data) {
 		return "", false, usageError("usage.text_file", "flag", "--"+name, "value", value)
 	}
 	return strings.Join(strings.Fields(strings.TrimPrefix(string(data), "\ufeff")), " "), false, nil

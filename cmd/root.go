@@ -432,11 +432,15 @@ func (a *app) messageArgs(err error) []any {
 				add("state", word(string(e.State)))
 			}
 			add("want", string(e.Want))
-			if errors.Is(e, agenda.ErrNotFound) || errors.Is(e, agenda.ErrInvalidField) {
+			if errors.Is(e, agenda.ErrNotFound) || errors.Is(e, agenda.ErrInvalidField) || errors.Is(e, agenda.ErrLongField) {
 				add("want", e.Field) // not every thing of the book is an entry, and some fields have choices
 			}
 			add("field", a.field(e.Field))
 			add("value", e.Value)
+			if e.Most > 0 {
+				add("size", a.cat.Number(int64(e.Size)))
+				add("most", a.cat.Number(int64(e.Most)))
+			}
 			add("detail", errorText(errors.Unwrap(e)))
 		case *crypto.Error:
 			add("name", shortFingerprint(string(e.Fingerprint)))
@@ -495,7 +499,7 @@ func (a *app) messageArgs(err error) []any {
 			add("detail", errorText(e.Err))
 		}
 	}
-	for _, name := range []string{"entry", "field", "value", "name", "step", "until", "path", "detail", "stage", "flag", "state", "class", "key", "how"} {
+	for _, name := range []string{"entry", "field", "value", "name", "step", "until", "path", "detail", "stage", "flag", "state", "class", "key", "how", "size", "most"} {
 		add(name, a.cat.Text("default."+name))
 	}
 	add("command", a.commandPath())

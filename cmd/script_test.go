@@ -3,8 +3,10 @@ package cmd
 import (
 	"errors"
 	stdflag "flag"
+	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -24,6 +26,7 @@ func TestScripts(t *testing.T) {
 			"alike":     cmdAlike,
 			"clerk":     cmdClerk,
 			"effort":    cmdEffort,
+			"fill":      cmdFill,
 			"gateway":   cmdGateway,
 			"heard":     cmdHeard,
 			"json":      cmdJSON,
@@ -46,6 +49,16 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// cmdFill writes a text of so many octets: `fill 4001 long.txt`.
+func cmdFill(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fill OCTETS FILE")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Repeat("x", n)), 0o600))
 }
 
 // cmdStatus runs a program and demands an exact exit status: `status 15 sandi send K1`. Output goes to stdout and stderr as with
