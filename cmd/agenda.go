@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sandi/agenda"
 	"sandi/agenda/hours"
@@ -235,10 +236,10 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 		return err
 	}
 	if err := f.fill(l); err != nil {
-		return err
+		return f.ended(err, *l)
 	}
 	if r.Book, err = f.book(l); err != nil {
-		return err
+		return f.ended(err, *l)
 	}
 	if !f.changed("excluded") {
 		l.Excluded = r.Book == agenda.Kriptogram
@@ -247,7 +248,7 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 		l.Received = f.d.Now().Truncate(time.Minute)
 	}
 	if err := f.ask(l, like); err != nil {
-		return err
+		return f.ended(err, *l)
 	}
 	if err := f.d.CheckAddressees(ctx, *l); err != nil {
 		return err
@@ -367,6 +368,48 @@ func (f letterForm) book(l *agenda.Letter) (agenda.BookName, error) {
 	default:
 		return right, nil
 	}
+}
+
+// ended is the error of a question that was left, with all that was typed until then as one line to go on from.
+func (f letterForm) ended(err error, l agenda.Letter) error {
+	if codeOf(err) != codeAnswerEnded {
+		return err
+	}
+	book, _ := parseBook(flag(f.c, "book"))
+	secret := book == agenda.Kriptogram || l.Class != "" && agenda.BookFor(l.Class) == agenda.Kriptogram
+	words := strings.Fields(f.c.CommandPath())
+	given := map[string]bool{"class": !secret}
+	f.c.Flags().Visit(func(p *pflag.Flag) {
+		value := p.Value.String()
+		switch list, err := f.c.Flags().GetStringSlice(p.Name); {
+		case p.Name == "subject" && secret && value != "-" && !strings.HasPrefix(value, "@"):
+			return // it has no place on a screen
+		case err == nil:
+			words = append(words, "--"+p.Name, strings.Join(list, ","))
+		case p.Value.Type() == "bool":
+			words = append(words, "--"+p.Name+"="+value)
+		default:
+			words = append(words, "--"+p.Name, value)
+		}
+		given[p.Name] = true
+	})
+	subject := cmp.Or(l.Subject, f.a.cat.Text("agenda.line.subject"))
+	if secret {
+		subject = f.a.cat.Text("agenda.line.subject_file")
+	}
+	for _, t := range []struct{ name, value string }{
+		{"class", string(l.Class)},
+		{"applicant", l.Applicant},
+		{"letter", l.Number},
+		{"letter-date", l.Date},
+		{"subject", subject},
+		{"to", strings.Join(l.To, ",")},
+	} {
+		if !given[t.name] {
+			words = append(words, "--"+t.name, cmp.Or(t.value, f.a.cat.Text("agenda.line."+t.name)))
+		}
+	}
+	return usageError(codeAnswerEnded, "want", "add", "line", shellLine(words))
 }
 
 // parseBook accepts the stored words and the letters of the names.
@@ -847,7 +890,7 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 	}
 	was, l := e.Letter, e.Letter
 	if err := f.fill(&l); err != nil {
-		return err
+		return nothingDone(err)
 	}
 	if agenda.BookFor(l.Class) != n.Book {
 		return usageError("usage.class_stays", "entry", n, "class", a.cat.Class(string(l.Class)))

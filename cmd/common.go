@@ -303,7 +303,7 @@ func (a *app) need(c *cobra.Command, name, id string, args ...any) (string, erro
 	if err == nil && s == "" {
 		err = usageError("usage.flag_required", "flag", "--"+name)
 	}
-	return s, err
+	return s, nothingDone(err) // needs are asked for before anything is done
 }
 
 // newPassphrase returns the passphrase for a new key: asked twice, or one line of --passphrase-fd. The message ids name owner and

@@ -134,6 +134,7 @@ var statusOfCode = map[string]int{
 	"mail.tls":              exitRefused,
 	"mail.too_large":        exitRefused,
 	"mail.unbounded":        exitRefused,
+	"term.ended":            exitUsage,
 	"term.interrupted":      exitInterrupted,
 	"term.no_answer":        exitUsage,
 	"term.no_secret":        exitKey,

@@ -23,7 +23,7 @@ func (a *app) tellLate(ctx context.Context, d *desk.Desk, entries []agenda.Entry
 		cause := ""
 		if a.term.CanPrompt() && !a.flags.yes && !a.flags.quiet {
 			var err error
-			if cause, err = a.ask("--reason", "late.ask"); err != nil {
+			if cause, err = a.ask("--reason", "late.ask"); err != nil && codeOf(err) != codeAnswerEnded {
 				return err
 			}
 		}

@@ -499,7 +499,7 @@ func (a *app) messageArgs(err error) []any {
 			add("detail", errorText(e.Err))
 		}
 	}
-	for _, name := range []string{"entry", "field", "value", "name", "step", "until", "path", "detail", "stage", "flag", "state", "class", "key", "how", "size", "most"} {
+	for _, name := range []string{"entry", "field", "value", "name", "step", "until", "path", "detail", "stage", "flag", "state", "class", "key", "how", "size", "most", "line"} {
 		add(name, a.cat.Text("default."+name))
 	}
 	add("command", a.commandPath())
@@ -707,9 +707,25 @@ func (a *app) secret(fd int, flag, id string, args []any) ([]byte, error) {
 	return secret, a.unasked(err, flag)
 }
 
+// codeAnswerEnded is the code of a question that was left with Ctrl-D.
+const codeAnswerEnded = "usage.answer_ended"
+
+// unasked gives an error of the terminal the name of the flag that would have answered.
 func (a *app) unasked(err error, flag string) error {
-	if errors.Is(err, term.ErrNoTerminal) {
+	switch {
+	case errors.Is(err, term.ErrNoTerminal):
 		return usageError("usage.answer_missing", "flag", flag)
+	case errors.Is(err, term.ErrEnded):
+		return usageError(codeAnswerEnded, "flag", flag)
+	}
+	return err
+}
+
+// nothingDone lets the error of a question that was left say that nothing was recorded.
+func nothingDone(err error) error {
+	var ended *messageError
+	if errors.As(err, &ended) && ended.code == codeAnswerEnded {
+		return usageError(codeAnswerEnded, append([]any{"want", "nothing"}, ended.args...)...)
 	}
 	return err
 }

@@ -71,7 +71,14 @@ func (systemConsole) Ask(prompt string, echo bool) ([]byte, error) {
 		if !echo {
 			_, _ = io.WriteString(out, "\n")
 		}
+		ended := errors.Is(a.err, io.EOF)
+		if ended && echo {
+			_, _ = io.WriteString(out, "\n")
+		}
 		closeConsole(in, out)
+		if ended {
+			return nil, ErrEnded
+		}
 		if a.err != nil {
 			return nil, &Error{code: ErrNoTerminal.code, Err: a.err}
 		}

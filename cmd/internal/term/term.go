@@ -47,6 +47,8 @@ func (e *Error) Is(target error) bool {
 var (
 	// ErrNoTerminal: nobody can be asked.
 	ErrNoTerminal = &Error{code: "term.no_terminal"}
+	// ErrEnded: the input of the terminal was ended (Ctrl-D) instead of an answer.
+	ErrEnded = &Error{code: "term.ended"}
 	// ErrInterrupted: the question was broken off with Ctrl-C or a signal.
 	ErrInterrupted = &Error{code: "term.interrupted"}
 	// ErrNoSecret: the descriptor holds no further line, or an empty one, or cannot be read.
@@ -55,7 +57,7 @@ var (
 	ErrNoAnswer = &Error{code: "term.no_answer"}
 )
 
-// Console asks one question. Implementations give ErrNoTerminal and ErrInterrupted.
+// Console asks one question. Implementations give ErrNoTerminal, ErrEnded and ErrInterrupted.
 type Console interface {
 	// Available says whether a question could be asked.
 	Available() bool
