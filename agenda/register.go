@@ -47,16 +47,11 @@ func checkLetter(l Letter) error {
 		{"note", l.Note, false},
 		{"retracts", l.Retracts, false},
 	} {
-		if !slices.Contains(longFields, f.key) {
-			if err := checkLine(f.key, f.value, maxField); err != nil {
-				return err
-			}
+		if err := CheckText(f.key, f.value); err != nil {
+			return err
 		}
 		if f.required && strings.TrimSpace(f.value) == "" {
 			return missingField(f.key)
-		}
-		if err := checkText(f.key, f.value); err != nil {
-			return err
 		}
 	}
 	for key, date := range map[string]string{"letter-date": l.Date, "request-date": l.RequestDate} {
@@ -75,7 +70,15 @@ func checkLetter(l Letter) error {
 	if l.Retracts != "" && l.Refers == "" {
 		return missingField("refers")
 	}
-	return checkRecipients(l)
+	return CheckRecipients(l)
+}
+
+// CheckText checks a text of a letter alone, as [Book.Register] does.
+func CheckText(key, value string) error {
+	if slices.Contains(longFields, key) {
+		return checkText(key, value)
+	}
+	return checkLine(key, value, maxField)
 }
 
 // longFields are the texts of a letter that may have several lines.
@@ -131,7 +134,9 @@ func tooLong(key string, size, most int) *Error {
 	return &Error{code: "agenda.long_field", Field: key, Size: size, Most: most}
 }
 
-func checkRecipients(l Letter) error {
+// CheckRecipients checks the addressees of a letter alone, as [Book.Register]
+// does.
+func CheckRecipients(l Letter) error {
 	if len(l.To) == 0 {
 		return missingField("to")
 	}

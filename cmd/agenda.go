@@ -68,6 +68,9 @@ func (f letterForm) fill(l *agenda.Letter) error {
 	} {
 		if f.changed(t.name) {
 			*t.to = flag(f.c, t.name)
+			if err := agenda.CheckText(t.name, *t.to); err != nil {
+				return err
+			}
 		}
 	}
 	now := f.d.Now()
@@ -133,11 +136,8 @@ func (f letterForm) fill(l *agenda.Letter) error {
 // terminal it is taken when that is meant, else typed anew.
 func (f letterForm) date(name, s string) (string, error) {
 	a := f.a
-	for {
-		iso, err := parseDate(name, s, f.d.Now())
-		if err != nil || !ahead(iso, f.d.Now()) || !f.questions() {
-			return iso, err
-		}
+	iso, err := parseDate(name, s, f.d.Now())
+	for err == nil && ahead(iso, f.d.Now()) && f.questions() {
 		// What an earlier run of a script entered was answered there.
 		if _, known, err := f.d.Book.Known(f.c.Context(), flag(f.c, "once")); err != nil || known {
 			return iso, err
@@ -146,14 +146,21 @@ func (f letterForm) date(name, s string) (string, error) {
 		if err != nil || yes {
 			return iso, err
 		}
-		s, err = a.term.Ask(a.cat.Text("agenda.ask."+name) + ":")
-		if err = a.unasked(err, "--"+name); err != nil {
+		if err = f.askDate(name, &iso); err != nil {
 			return "", err
 		}
-		if s == "" {
-			return "", usageError("usage.flag_required", "flag", "--"+name)
-		}
 	}
+	return iso, err
+}
+
+// askDate asks for a date until there is one.
+func (f letterForm) askDate(name string, iso *string) error {
+	return f.a.askUntil("--"+name, f.a.cat.Text("agenda.ask."+name)+":", func(s string) (err error) {
+		if *iso, err = parseDate(name, s, f.d.Now()); err == nil && *iso == "" {
+			err = usageError("usage.flag_required", "flag", "--"+name)
+		}
+		return err
+	})
 }
 
 // questions tells whether what looks odd is asked about; else it is taken and told.
@@ -241,6 +248,11 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 	if r.Book, err = f.book(l); err != nil {
 		return f.ended(err, *l)
 	}
+	// Nobody answers five questions to hear that somebody else is to enter it.
+	who, err := f.d.ActingOr(ctx, desk.Clerk(r.Book))
+	if err != nil {
+		return err
+	}
 	if !f.changed("excluded") {
 		l.Excluded = r.Book == agenda.Kriptogram
 	}
@@ -251,10 +263,6 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 		return f.ended(err, *l)
 	}
 	if err := f.d.CheckAddressees(ctx, *l); err != nil {
-		return err
-	}
-	who, err := f.d.ActingOr(ctx, desk.Clerk(r.Book))
-	if err != nil {
 		return err
 	}
 	same, err := f.d.SameLetter(ctx, *l, a.thisYear())
@@ -349,11 +357,15 @@ func (f letterForm) book(l *agenda.Letter) (agenda.BookName, error) {
 		}
 	}
 	if l.Class == "" && book == agenda.Kriptogram {
-		answer, err := f.a.need(f.c, "class", "agenda.ask.class")
+		err := f.a.needUntil(f.c, "class", "agenda.ask.class", func(s string) error {
+			class, err := agenda.ParseClass(s)
+			if err == nil && agenda.BookFor(class) != book {
+				err = usageError("usage.class_book", "class", f.a.cat.Class(string(class)))
+			}
+			l.Class = class
+			return err
+		})
 		if err != nil {
-			return "", err
-		}
-		if l.Class, err = agenda.ParseClass(answer); err != nil {
 			return "", err
 		}
 	}
@@ -428,70 +440,95 @@ func parseBook(s string) (agenda.BookName, error) {
 func (f letterForm) ask(l *agenda.Letter, like agenda.Entry) error {
 	a := f.a
 	copied := like.ID != 0 && a.term.CanPrompt() && !a.flags.yes
-	field := func(name string, value *string) error {
+	field := func(name string, value *string, accept func(string) error) error {
 		if *value != "" && (f.changed(name) || !copied) {
 			return nil
 		}
 		prompt := a.cat.Text("agenda.ask." + name)
-		if *value != "" {
-			prompt += " [" + render.Safe(*value) + "]"
+		was := *value
+		if was != "" {
+			prompt += " [" + render.Safe(was) + "]"
 		}
-		answer, err := a.term.Ask(prompt + ":")
-		if err = a.unasked(err, "--"+name); err != nil {
-			return err
-		}
-		if answer != "" {
+		return a.askUntil("--"+name, prompt+":", func(answer string) error {
+			if answer = cmp.Or(answer, was); answer == "" {
+				return usageError("usage.flag_required", "flag", "--"+name)
+			}
+			if err := accept(answer); err != nil {
+				return err
+			}
 			*value = answer
-		}
-		if *value == "" {
-			return usageError("usage.flag_required", "flag", "--"+name)
-		}
-		return nil
+			return nil
+		})
 	}
-	if err := field("applicant", &l.Applicant); err != nil {
+	text := func(name string) func(string) error {
+		return func(s string) error { return agenda.CheckText(name, s) }
+	}
+	// What is typed already is looked at before anything is asked.
+	subject, given, err := f.subject(l.Class)
+	switch {
+	case err != nil:
+	case given && subject == "":
+		err = usageError("usage.flag_required", "flag", "--subject")
+	case given:
+		l.Subject = subject
+		err = agenda.CheckText("subject", subject)
+	}
+	if err == nil && (f.changed("to") || f.changed("cc") && len(l.To) > 0) {
+		err = f.d.CheckAddressees(f.c.Context(), *l)
+	}
+	if err != nil {
 		return err
 	}
-	if err := field("letter", &l.Number); err != nil {
+	if err := field("applicant", &l.Applicant, text("applicant")); err != nil {
+		return err
+	}
+	if err := field("letter", &l.Number, text("letter")); err != nil {
 		return err
 	}
 	if l.Date == "" {
-		if err := field("letter-date", &l.Date); err != nil {
-			return err
+		var iso string
+		err := f.askDate("letter-date", &iso)
+		if err == nil {
+			iso, err = f.date("letter-date", iso)
 		}
-		iso, err := f.date("letter-date", l.Date)
 		if err != nil {
 			return err
 		}
 		l.Date = iso
 	}
-	subject, given, err := f.subject(l.Class)
+	switch {
+	case given:
+	case l.Class == agenda.ClassBiasa:
+		if copied {
+			l.Subject = like.Letter.Subject
+		}
+		err = field("subject", &l.Subject, text("subject"))
+	default:
+		err = a.askUntil("--subject", a.cat.Text("agenda.ask.secret_subject", "class", a.cat.Class(string(l.Class))), func(s string) error {
+			if l.Subject = s; s == "" {
+				return usageError("usage.flag_required", "flag", "--subject")
+			}
+			return agenda.CheckText("subject", s)
+		})
+	}
 	if err != nil {
 		return err
 	}
-	l.Subject = subject
-	if !given {
-		if l.Class == agenda.ClassBiasa {
-			if copied {
-				l.Subject = like.Letter.Subject
+	to := strings.Join(l.To, ",")
+	return field("to", &to, func(answer string) error {
+		with := *l
+		if answer != to {
+			var err error
+			if with.To, err = f.addressees(strings.Split(answer, ",")); err != nil {
+				return err
 			}
-			err = field("subject", &l.Subject)
-		} else if l.Subject, err = a.ask("--subject", "agenda.ask.secret_subject", "class", a.cat.Class(string(l.Class))); err == nil && l.Subject == "" {
-			err = usageError("usage.flag_required", "flag", "--subject")
 		}
-		if err != nil {
+		if err := f.d.CheckAddressees(f.c.Context(), with); err != nil {
 			return err
 		}
-	} else if l.Subject == "" {
-		return usageError("usage.flag_required", "flag", "--subject")
-	}
-	to := strings.Join(l.To, ",")
-	if err := field("to", &to); err != nil {
-		return err
-	}
-	if to != strings.Join(l.To, ",") {
-		l.To, err = f.addressees(strings.Split(to, ","))
-	}
-	return err
+		l.To = with.To
+		return nil
+	})
 }
 
 // rehearsed tells what add would enter; no serial is used.

@@ -296,14 +296,26 @@ func (a *app) needText(c *cobra.Command, name, id string) (string, error) {
 
 // need returns the value of a text flag, asked with the message id when it is missing.
 func (a *app) need(c *cobra.Command, name, id string, args ...any) (string, error) {
+	var value string
+	err := a.needUntil(c, name, id, func(s string) error {
+		value = s
+		return nil
+	}, args...)
+	return value, err
+}
+
+// needUntil is need for a flag that is not just any text: an answer that accept refuses is asked for again.
+func (a *app) needUntil(c *cobra.Command, name, id string, accept func(string) error, args ...any) error {
 	if s := flag(c, name); s != "" {
-		return s, nil
+		return accept(s)
 	}
-	s, err := a.ask("--"+name, id, args...)
-	if err == nil && s == "" {
-		err = usageError("usage.flag_required", "flag", "--"+name)
-	}
-	return s, nothingDone(err) // needs are asked for before anything is done
+	err := a.askUntil("--"+name, a.cat.Text(id, args...), func(s string) error {
+		if s == "" {
+			return usageError("usage.flag_required", "flag", "--"+name)
+		}
+		return accept(s)
+	})
+	return nothingDone(err) // needs are asked for before anything is done
 }
 
 // newPassphrase returns the passphrase for a new key: asked twice, or one line of --passphrase-fd. The message ids name owner and

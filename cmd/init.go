@@ -1,9 +1,12 @@
 package cmd
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,10 +49,18 @@ func (a *app) runInit(c *cobra.Command, _ []string) error {
 		Dir: dir, ArchiveCertificate: flag(c, "archive-cert"), ArchiveKeyOut: flag(c, "archive-key-out"),
 		Passphrase: a.newPassphrase("init.passphrase", "init.passphrase_again"),
 	}
-	if p.Office, err = a.need(c, "office", "init.ask.office"); err != nil {
+	err = a.needUntil(c, "office", "init.ask.office", func(s string) error {
+		p.Office = s
+		return a.initAnswer("--office", s, "", config.Gateway{})
+	})
+	if err != nil {
 		return err
 	}
-	if p.From, err = a.need(c, "from", "init.ask.from"); err != nil {
+	err = a.needUntil(c, "from", "init.ask.from", func(s string) error {
+		p.From = s
+		return a.initAnswer("--from", "", s, config.Gateway{})
+	})
+	if err != nil {
 		return err
 	}
 	if p.Gateway, err = a.initGateway(c); err != nil {
@@ -100,8 +111,11 @@ func (a *app) runInit(c *cobra.Command, _ []string) error {
 // is demanded: without --gateway-user there is no login, without --ca the system's authorities count.
 func (a *app) initGateway(c *cobra.Command) (config.Gateway, error) {
 	g := config.Gateway{TLS: flag(c, "tls"), Username: flag(c, "gateway-user"), CA: flag(c, "ca")}
-	var err error
-	if g.Address, err = a.need(c, "gateway", "init.ask.gateway"); err != nil {
+	err := a.needUntil(c, "gateway", "init.ask.gateway", func(s string) error {
+		g.Address = s
+		return a.initAnswer("--gateway", "", "", config.Gateway{Address: s})
+	})
+	if err != nil {
 		return g, err
 	}
 	if g.TLS == "" {
@@ -109,25 +123,55 @@ func (a *app) initGateway(c *cobra.Command) (config.Gateway, error) {
 		if _, port, err := net.SplitHostPort(g.Address); err == nil && port == "465" {
 			guess = "implicit"
 		}
-		answer, err := a.ask("--tls", "init.ask.tls", "default", guess)
+		err := a.askUntil("--tls", a.cat.Text("init.ask.tls", "default", guess), func(s string) error {
+			g.TLS = cmp.Or(strings.ToLower(s), guess)
+			return a.initAnswer("--tls", "", "", config.Gateway{Address: g.Address, TLS: g.TLS})
+		})
 		if err != nil {
-			return g, err
-		}
-		if g.TLS = strings.ToLower(answer); g.TLS == "" {
-			g.TLS = guess
+			return g, nothingDone(err)
 		}
 	}
 	if !c.Flags().Changed("gateway-user") && a.term.CanPrompt() && !a.flags.yes {
 		if g.Username, err = a.ask("--gateway-user", "init.ask.user"); err != nil {
-			return g, err
+			return g, nothingDone(err)
 		}
 	}
 	if !c.Flags().Changed("ca") && g.TLS != "none" && a.term.CanPrompt() && !a.flags.yes {
-		if g.CA, err = a.ask("--ca", "init.ask.ca"); err != nil {
-			return g, err
+		err := a.askUntil("--ca", a.cat.Text("init.ask.ca"), func(s string) error {
+			g.CA = s
+			return a.initCA(s)
+		})
+		if err != nil {
+			return g, nothingDone(err)
 		}
 	}
 	return g, nil
+}
+
+// initAnswer holds one answer against the rules of the settings; what is not known yet stands for anything.
+func (a *app) initAnswer(flag, office, from string, g config.Gateway) error {
+	g.Address, g.TLS = cmp.Or(g.Address, "localhost:25"), cmp.Or(g.TLS, "starttls")
+	_, err := config.Parse(config.Render(cmp.Or(office, "Kantor"), cmp.Or(from, "kantor@localhost.test"), g))
+	var bad *config.Error
+	if errors.As(err, &bad) {
+		return usageError("usage.init_answer", "flag", flag, "detail", a.configDetail(bad.Detail))
+	}
+	return err
+}
+
+// initCA refuses a file of authorities that is not there; none is the system's own.
+func (a *app) initCA(path string) error {
+	if path == "" {
+		return nil
+	}
+	detail := "detail.not_exist"
+	switch info, err := os.Stat(path); {
+	case err == nil && info.Mode().IsRegular():
+		return nil
+	case err == nil:
+		detail = "detail.not_regular"
+	}
+	return usageError("usage.init_answer", "flag", "--ca", "detail", a.cat.Text(detail))
 }
 
 // fingerprintLines are the groups of a fingerprint as people read them aloud, five to a half line and ten to a line.

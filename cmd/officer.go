@@ -72,7 +72,18 @@ func (a *app) officerAdd() *cobra.Command {
 
 // grants reads --role, --kind, --from, --until and --order.
 func (a *app) grants(c *cobra.Command, d *desk.Desk) ([]agenda.RoleGrant, error) {
-	roles, err := a.need(c, "role", "officer.ask.role")
+	var roles []agenda.Role
+	err := a.needUntil(c, "role", "officer.ask.role", func(s string) error {
+		roles = nil
+		for word := range strings.SplitSeq(s, ",") {
+			role, err := agenda.ParseRole(strings.TrimSpace(word))
+			if err != nil {
+				return err
+			}
+			roles = append(roles, role)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -87,10 +98,7 @@ func (a *app) grants(c *cobra.Command, d *desk.Desk) ([]agenda.RoleGrant, error)
 		return nil, err
 	}
 	var list []agenda.RoleGrant
-	for word := range strings.SplitSeq(roles, ",") {
-		if g.Role, err = agenda.ParseRole(strings.TrimSpace(word)); err != nil {
-			return nil, err
-		}
+	for _, g.Role = range roles {
 		list = append(list, g)
 	}
 	return list, nil

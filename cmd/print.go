@@ -285,11 +285,11 @@ func (a *app) printBook(ctx context.Context, c *cobra.Command, d *desk.Desk, arg
 		return err
 	}
 	if p.Book == "" {
-		word, err := a.need(c, "book", "print.ask.book")
-		if err != nil {
+		err := a.needUntil(c, "book", "print.ask.book", func(s string) (err error) {
+			p.Book, err = parseBook(s)
 			return err
-		}
-		if p.Book, err = parseBook(word); err != nil {
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -666,6 +666,29 @@ func (a *app) ask(flag, id string, args ...any) (string, error) {
 	return s, a.unasked(err, flag)
 }
 
+// maxAsked is how often one question is asked.
+const maxAsked = 5
+
+// askUntil asks until accept takes the answer. Why it does not is told above the question that comes again; after the last time it
+// is the command's error. What accept refuses for another reason than the answer is so at once.
+func (a *app) askUntil(flag, prompt string, accept func(answer string) error) error {
+	question := prompt
+	for n := 1; ; n++ {
+		answer, err := a.term.Ask(question)
+		if err != nil {
+			return a.unasked(err, flag)
+		}
+		if err = accept(answer); err == nil || n == maxAsked || exitStatus(err) != exitUsage {
+			return err
+		}
+		_, why := a.explain(err)
+		if codeOf(err) == "usage.flag_required" {
+			why = a.cat.Text("prompt.required")
+		}
+		question = why + "\n" + prompt
+	}
+}
+
 // confirm asks a question that yes or no answers; --yes answers it. def is what Enter means.
 func (a *app) confirm(def bool, id string, args ...any) (bool, error) {
 	return a.confirmText(def, a.cat.Text(id, args...))

@@ -17,9 +17,12 @@ func (d *Desk) May(ctx context.Context, n agenda.Name, step agenda.Step) (agenda
 	return e, err
 }
 
-// CheckAddressees refuses addressees of a classified letter that are not
-// entered.
+// CheckAddressees refuses addressees that no letter can have, and those of a
+// classified letter that are not entered.
 func (d *Desk) CheckAddressees(ctx context.Context, l agenda.Letter) error {
+	if err := agenda.CheckRecipients(l); err != nil {
+		return err
+	}
 	if agenda.BookFor(l.Class) != agenda.Kriptogram {
 		return nil
 	}
