@@ -132,17 +132,21 @@ func (f letterForm) fill(l *agenda.Letter) error {
 	return nil
 }
 
-// date reads a date of a letter. One that has not come is most often a slip of the year, but a letter may be dated ahead: on a
-// terminal it is taken when that is meant, else typed anew.
+// date reads a date of a letter. One that is odd is most often a slip of the year, but a letter may be dated ahead, or lie long:
+// on a terminal it is taken when that is meant, else typed anew.
 func (f letterForm) date(name, s string) (string, error) {
 	a := f.a
 	iso, err := parseDate(name, s, f.d.Now())
-	for err == nil && ahead(iso, f.d.Now()) && f.questions() {
+	for err == nil && f.questions() {
+		odd := oddDate(iso, f.d.Now())
+		if odd == "" {
+			return iso, nil
+		}
 		// What an earlier run of a script entered was answered there.
 		if _, known, err := f.d.Book.Known(f.c.Context(), flag(f.c, "once")); err != nil || known {
 			return iso, err
 		}
-		yes, err := a.confirm(false, "agenda.ask.ahead", "field", a.cat.Text("agenda.field."+name), "date", a.isoDate(iso))
+		yes, err := a.confirm(false, "agenda.ask."+odd, "field", a.cat.Text("agenda.field."+name), "date", a.isoDate(iso))
 		if err != nil || yes {
 			return iso, err
 		}
@@ -168,18 +172,19 @@ func (f letterForm) questions() bool {
 	return f.a.term.CanPrompt() && !f.a.flags.yes && !f.a.flags.dryRun
 }
 
-// warnAhead tells of dates that are new in the letter of an entry and have not come, unless they were asked about.
-func (f letterForm) warnAhead(was, is agenda.Letter, n agenda.Name) {
+// warnOdd tells of odd dates that are new in the letter of an entry, unless they were asked about.
+func (f letterForm) warnOdd(was, is agenda.Letter, n agenda.Name) {
 	if f.questions() {
 		return
 	}
 	for _, t := range datesOf(is) {
-		if slices.Contains(datesOf(was), t) || !ahead(t.iso, f.d.Now()) {
+		odd := oddDate(t.iso, f.d.Now())
+		if odd == "" || slices.Contains(datesOf(was), t) {
 			continue
 		}
-		f.a.warn("agenda.ahead", "field", f.a.cat.Text("agenda.field."+t.field), "date", f.a.isoDate(t.iso))
+		f.a.warn("agenda."+odd, "field", f.a.cat.Text("agenda.field."+t.field), "date", f.a.isoDate(t.iso))
 		if !f.a.flags.dryRun {
-			f.a.warn("agenda.ahead_mend", "entry", n, "flag", "--"+t.field)
+			f.a.warn("agenda.odd_mend", "entry", n, "flag", "--"+t.field)
 		}
 	}
 }
@@ -299,7 +304,7 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 			a.say("agenda.no_applicant", "name", l.Applicant)
 		}
 		a.warnUnknown(e)
-		f.warnAhead(agenda.Letter{}, e.Letter, e.Name)
+		f.warnOdd(agenda.Letter{}, e.Letter, e.Name)
 	}
 	return a.result(render.EntryOf(e, f.d.Due(e).At(), masked(e, false)), func(w io.Writer) { fmt.Fprintln(w, e.Name) })
 }
@@ -538,7 +543,7 @@ func (f letterForm) rehearsed(r agenda.Registration) error {
 		"to", strings.Join(r.Letter.To, ", "))
 	e := agenda.Entry{Name: agenda.Name{Book: r.Book, Year: a.thisYear()}, Letter: r.Letter, State: agenda.StateRegistered}
 	a.sayDue(f.d, e)
-	f.warnAhead(agenda.Letter{}, e.Letter, e.Name)
+	f.warnOdd(agenda.Letter{}, e.Letter, e.Name)
 	v := render.EntryOf(e, f.d.Due(e).At(), masked(e, false))
 	v.Name = ""
 	return a.result(v, func(io.Writer) {})
@@ -961,7 +966,7 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 	}
 	if a.flags.dryRun {
 		a.say("agenda.dry_correct", "entry", n, "fields", what+count)
-		f.warnAhead(was, l, n)
+		f.warnOdd(was, l, n)
 		return a.entriesResult(f.d, []agenda.Entry{e}, nil)
 	}
 	if after.State == agenda.StateRegistered && after.Draft > 0 {
@@ -970,7 +975,7 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 		a.say("agenda.corrected", "entry", n, "fields", what, "count", count)
 	}
 	a.warnUnknown(after)
-	f.warnAhead(was, l, n)
+	f.warnOdd(was, l, n)
 	return a.entriesResult(f.d, []agenda.Entry{after}, nil)
 }
 

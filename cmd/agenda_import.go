@@ -134,7 +134,7 @@ func (a *app) importTable(ctx context.Context, d *desk.Desk, path string) error 
 
 // previewImport shows what would be entered: the first rows, and what looks entered already.
 func (a *app) previewImport(rows []desk.ImportRow) {
-	known := 0
+	known, odds := 0, 0
 	table := render.Table{Fixed: []int{0, 1}}
 	for i, r := range rows {
 		if r.Known {
@@ -165,10 +165,17 @@ func (a *app) previewImport(rows []desk.ImportRow) {
 			a.warn("import.same", "line", r.Line, "letter", l.Number, "names", ranges(r.Same, a.thisYear()))
 		}
 		for _, t := range datesOf(l) {
-			if ahead(t.iso, a.now()) {
-				a.warn("import.ahead", "line", r.Line, "field", a.importField(t.field), "date", a.isoDate(t.iso))
+			odd := oddDate(t.iso, a.now())
+			if odd == "" {
+				continue
+			}
+			if odds++; odds <= maxShownProblems {
+				a.warn("import."+odd, "line", r.Line, "field", a.importField(t.field), "date", a.isoDate(t.iso))
 			}
 		}
+	}
+	if n := odds - maxShownProblems; n > 0 {
+		a.warn("import.odd_more", "n", n)
 	}
 	if known > 0 {
 		a.say("import.known", "n", known)

@@ -80,8 +80,20 @@ func parseDate(name, s string, now time.Time) (string, error) {
 	return t.Format(time.DateOnly), nil
 }
 
-// ahead tells whether a date, as it is stored, has not come yet.
-func ahead(iso string, now time.Time) bool { return iso > midnight(now).Format(time.DateOnly) }
+// oddDate tells what is odd about the date of a letter, as it is stored: "ahead" when it has not come yet, "old" when it lies more
+// than a year back. Both are most often a slip of the year.
+func oddDate(iso string, now time.Time) string {
+	today := midnight(now)
+	switch {
+	case iso == "":
+		return ""
+	case iso > today.Format(time.DateOnly):
+		return "ahead"
+	case iso < today.AddDate(-1, 0, 0).Format(time.DateOnly):
+		return "old"
+	}
+	return ""
+}
 
 // parseMoment reads an instant for the flag of that name: a time, a date, both, or RFC 3339; empty is the zero time.
 func parseMoment(name, s string, now time.Time) (time.Time, error) {
