@@ -36,6 +36,10 @@ func tokens(s string) []string {
 	})
 }
 
+// HasWords tells whether there is anything in a text to search for: a letter
+// or a figure.
+func HasWords(text string) bool { return len(tokens(text)) > 0 }
+
 // searchable is the text of an entry that a search looks through.
 func searchable(e Entry) string {
 	l := e.Letter

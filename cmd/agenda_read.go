@@ -179,7 +179,11 @@ func (a *app) agendaSearch() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, err := d.Book.Search(ctx, strings.Join(args, " "), f)
+			text := strings.Join(args, " ")
+			if !agenda.HasWords(text) {
+				return usageError("usage.no_words", "value", text)
+			}
+			list, err := d.Book.Search(ctx, text, f)
 			if err != nil {
 				return err
 			}
