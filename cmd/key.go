@@ -29,7 +29,13 @@ func (a *app) keyCommand() *cobra.Command {
 		return a.withDesk(c, true, a.listKeys)
 	}})
 	move := a.describe("key move", &cobra.Command{
-		Use: "move", Args: cobra.ExactArgs(1),
+		Use: "move",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError("usage.key_unnamed")
+			}
+			return cobra.ExactArgs(1)(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if args[0] != desk.ArchiveOwner {
 				return usageError("usage.key_name", "value", args[0])

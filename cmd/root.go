@@ -685,6 +685,7 @@ func (a *app) askUntil(flag, prompt string, accept func(answer string) error) er
 		if codeOf(err) == "usage.flag_required" {
 			why = a.cat.Text("prompt.required")
 		}
+		why = strings.TrimSuffix(why, "\n  "+a.commandPath()+" --help") // who is asked is past that
 		question = why + "\n" + prompt
 	}
 }
