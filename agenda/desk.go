@@ -541,3 +541,28 @@ func (u *update) applicantUnit(handle string) (string, error) {
 	}
 	return valueOf(body, "unit"), storage(err)
 }
+
+// unitOnRecord tells whether the text is the unit of an applicant that has not
+// ended.
+func (u *update) unitOnRecord(unit string) (bool, error) {
+	key := "unit " + unit
+	if _, ok := u.people[key]; ok {
+		return true, nil
+	}
+	rows, err := u.b.conn.QueryContext(u.ctx, "SELECT t.body FROM applicant a JOIN text t ON t.seq=a.current WHERE a.ended=0")
+	if err != nil {
+		return false, storage(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return false, storage(err)
+		}
+		if valueOf(body, "unit") == unit {
+			u.people[key] = 1
+			return true, nil
+		}
+	}
+	return false, storage(rows.Err())
+}

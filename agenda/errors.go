@@ -34,6 +34,7 @@ var (
 	ErrClockBehind          = &Error{code: "agenda.clock_behind"}
 	ErrClockAhead           = &Error{code: "agenda.clock_ahead"}
 	ErrUnknownCorrespondent = &Error{code: "agenda.unknown_correspondent"}
+	ErrUnknownApplicant     = &Error{code: "agenda.unknown_applicant"}
 	ErrClassBook            = &Error{code: "agenda.class_book"}
 	ErrMissingField         = &Error{code: "agenda.missing_field"}
 	ErrLongField            = &Error{code: "agenda.long_field"}
@@ -70,6 +71,7 @@ var phrases = map[string]string{
 	"agenda.clock_behind":          "clock behind the book",
 	"agenda.clock_ahead":           "clock far ahead of the book",
 	"agenda.unknown_correspondent": "unknown correspondent",
+	"agenda.unknown_applicant":     "unknown applicant",
 	"agenda.class_book":            "class does not belong in this book",
 	"agenda.missing_field":         "field missing",
 	"agenda.invalid_field":         "field not valid",

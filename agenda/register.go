@@ -164,8 +164,9 @@ func CheckRecipients(l Letter) error {
 }
 
 // settleLetter checks a letter against the people of the book and writes the
-// applicant's unit for its handle.
-func (u *update) settleLetter(book BookName, l *Letter) error {
+// applicant's unit for its handle. was is the applicant that the entry has
+// already: the unit may have another name by now.
+func (u *update) settleLetter(book BookName, l *Letter, was string) error {
 	if err := checkLetter(*l); err != nil {
 		return err
 	}
@@ -182,6 +183,15 @@ func (u *update) settleLetter(book BookName, l *Letter) error {
 	l.Received = l.Received.UTC()
 	if book != Kriptogram {
 		return nil
+	}
+	if unit == "" && l.Applicant != was {
+		known, err := u.unitOnRecord(l.Applicant)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return &Error{code: "agenda.unknown_applicant", Field: "applicant", Value: l.Applicant}
+		}
 	}
 	for _, handle := range append(append([]string(nil), l.To...), l.Cc...) {
 		if err := u.approved(handle); err != nil {
@@ -250,7 +260,7 @@ func (u *update) register(r Registration, serials map[BookName]int) (Registered,
 	if book.Letter() == "" {
 		return Registered{}, invalid("book", string(book))
 	}
-	if err := u.settleLetter(book, &l); err != nil {
+	if err := u.settleLetter(book, &l, ""); err != nil {
 		return Registered{}, err
 	}
 	year := u.stamp.In(WIB).Year()
@@ -500,7 +510,7 @@ func (b *Book) Correct(ctx context.Context, a Actor, id, last int64, letter Lett
 		if err != nil {
 			return err
 		}
-		if err := u.settleLetter(t.name.Book, &letter); err != nil {
+		if err := u.settleLetter(t.name.Book, &letter, was.Applicant); err != nil {
 			return err
 		}
 		to := t.move.to

@@ -478,6 +478,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{"nobody", "", func(l *Letter) { l.To = nil }, "agenda.missing_field", "to"},
 		{"twice", "", func(l *Letter) { l.Cc = []string{"jateng"} }, "agenda.recipient_twice", "cc"},
 		{"unknown", "", func(l *Letter) { l.To = []string{"siapa"} }, "agenda.unknown_correspondent", "to"},
+		{"unknown applicant", "", func(l *Letter) { l.Applicant = "siapa" }, "agenda.unknown_applicant", "applicant"},
 		{"retraction of nothing", "", func(l *Letter) { l.Refers, l.Retracts = "", "salah alamat" }, "agenda.missing_field", "refers"},
 		{"odd reference", "", func(l *Letter) { l.Refers = "K1" }, "agenda.invalid_field", "refers"},
 		{"too long", "", func(l *Letter) { l.Note = string(make([]byte, maxField+1)) }, "agenda.long_field", "note"},

@@ -478,13 +478,23 @@ func (f letterForm) ask(l *agenda.Letter, like agenda.Entry) error {
 		l.Subject = subject
 		err = agenda.CheckText("subject", subject)
 	}
+	book := agenda.BookFor(l.Class)
+	if err == nil && f.changed("applicant") {
+		err = f.d.CheckApplicant(f.c.Context(), book, l.Applicant)
+	}
 	if err == nil && (f.changed("to") || f.changed("cc") && len(l.To) > 0) {
 		err = f.d.CheckAddressees(f.c.Context(), *l)
 	}
 	if err != nil {
 		return err
 	}
-	if err := field("applicant", &l.Applicant, text("applicant")); err != nil {
+	err = field("applicant", &l.Applicant, func(s string) error {
+		if err := agenda.CheckText("applicant", s); err != nil {
+			return err
+		}
+		return f.d.CheckApplicant(f.c.Context(), book, s)
+	})
+	if err != nil {
 		return err
 	}
 	if err := field("letter", &l.Number, text("letter")); err != nil {

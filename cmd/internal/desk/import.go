@@ -135,6 +135,7 @@ const (
 	WhyTwice     = "twice"     // an addressee twice
 	WhyRowTwice  = "rowtwice"  // the same letter as in the line Value
 	WhyLong      = "long"
+	WhyApplicant = "applicant" // not on record, in book kriptogram
 	WhyText      = "text"      // a control character or a bidi mark
 	WhyFile      = "file"      // the scan is not there or no PDF
 	WhyClassScan = "classscan" // a scan beside a classified letter
@@ -385,10 +386,20 @@ func (d *Desk) importRows(ctx context.Context, t *importTable, p ImportParams) (
 	if err != nil {
 		return nil, err
 	}
+	list, err := d.Book.Applicants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	applicants := map[string]bool{}
+	for _, a := range list {
+		if !a.Ended {
+			applicants[a.Handle], applicants[a.Unit] = true, true
+		}
+	}
 	var rows []ImportRow
 	lines := map[string]int{}
 	for _, cells := range t.rows {
-		r := importReader{t: t, d: d, p: p, cells: cells, people: people}
+		r := importReader{t: t, d: d, p: p, cells: cells, people: people, applicants: applicants}
 		row := r.row()
 		if cells.values["once"] == "" {
 			if _, known, err := d.Book.Known(ctx, r.typed()); err != nil {
@@ -437,6 +448,8 @@ type importReader struct {
 	p      ImportParams
 	cells  importCells
 	people map[string]bool
+	// applicants are the handles and units on record.
+	applicants map[string]bool
 }
 
 func (r *importReader) found(field, why string) { r.foundIn(field, why, r.cells.values[field]) }
@@ -497,6 +510,9 @@ func (r *importReader) row() ImportRow {
 	}
 	book := agenda.BookFor(l.Class)
 	l.Excluded = book == agenda.Kriptogram
+	if book == agenda.Kriptogram && l.Applicant != "" && !r.applicants[l.Applicant] {
+		r.foundIn("applicant", WhyApplicant, l.Applicant)
+	}
 	seen := map[string]bool{}
 	l.To = r.addressees("to", book, seen)
 	l.Cc = r.addressees("cc", book, seen)

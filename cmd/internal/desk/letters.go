@@ -59,6 +59,21 @@ func (d *Desk) KnownApplicant(ctx context.Context, word string) (bool, error) {
 	}), err
 }
 
+// CheckApplicant refuses an applicant that the book does not take: book
+// kriptogram holds those on record only.
+func (d *Desk) CheckApplicant(ctx context.Context, book agenda.BookName, word string) error {
+	if book != agenda.Kriptogram {
+		return nil
+	}
+	known, err := d.KnownApplicant(ctx, word)
+	if err != nil || known {
+		return err
+	}
+	refused := *agenda.ErrUnknownApplicant
+	refused.Field, refused.Value = "applicant", word
+	return &refused
+}
+
 // BelowMinimum returns the first of the roles whose least qualification, by
 // the profile, lies above the officer's, and that qualification. The profile
 // cannot place a qualification that is not on its ladder: it counts as below.
