@@ -304,9 +304,17 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 			a.say("agenda.no_applicant", "name", l.Applicant)
 		}
 		a.warnUnknown(e)
+		f.warnClass("", l.Class, e.Name)
 		f.warnOdd(agenda.Letter{}, e.Letter, e.Name)
 	}
 	return a.result(render.EntryOf(e, f.d.Due(e).At(), masked(e, false)), func(w io.Writer) { fmt.Fprintln(w, e.Name) })
+}
+
+// warnClass tells at once of a class that encrypt will refuse.
+func (f letterForm) warnClass(was, is agenda.Class, n agenda.Name) {
+	if was != is && !f.d.Encipherable(is) {
+		f.a.warn("agenda.class_waits", "class", f.a.cat.Class(string(is)), "entry", n)
+	}
 }
 
 // warnUnknown tells of addressees that stand in the entry as typed: a slip, or somebody who is not registered yet.
@@ -553,6 +561,9 @@ func (f letterForm) rehearsed(r agenda.Registration) error {
 		"to", strings.Join(r.Letter.To, ", "))
 	e := agenda.Entry{Name: agenda.Name{Book: r.Book, Year: a.thisYear()}, Letter: r.Letter, State: agenda.StateRegistered}
 	a.sayDue(f.d, e)
+	if !f.d.Encipherable(e.Letter.Class) {
+		a.warn("agenda.class_refused", "class", a.cat.Class(string(e.Letter.Class)))
+	}
 	f.warnOdd(agenda.Letter{}, e.Letter, e.Name)
 	v := render.EntryOf(e, f.d.Due(e).At(), masked(e, false))
 	v.Name = ""
@@ -985,6 +996,7 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 		a.say("agenda.corrected", "entry", n, "fields", what, "count", count)
 	}
 	a.warnUnknown(after)
+	f.warnClass(was.Class, l.Class, n)
 	f.warnOdd(was, l, n)
 	return a.entriesResult(f.d, []agenda.Entry{after}, nil)
 }

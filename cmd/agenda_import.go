@@ -94,7 +94,7 @@ func (a *app) importTable(ctx context.Context, d *desk.Desk, path string) error 
 		v.Done = true
 		return a.result(v, func(io.Writer) { a.say("import.nothing_new", "n", len(rows)) })
 	}
-	a.previewImport(rows)
+	a.previewImport(d, rows)
 	become := ranges(fresh, a.thisYear())
 	if a.flags.dryRun {
 		return a.result(v, func(io.Writer) { a.say("import.dry", "n", len(rows), "names", become) })
@@ -133,7 +133,7 @@ func (a *app) importTable(ctx context.Context, d *desk.Desk, path string) error 
 }
 
 // previewImport shows what would be entered: the first rows, and what looks entered already.
-func (a *app) previewImport(rows []desk.ImportRow) {
+func (a *app) previewImport(d *desk.Desk, rows []desk.ImportRow) {
 	known, odds := 0, 0
 	table := render.Table{Fixed: []int{0, 1}}
 	for i, r := range rows {
@@ -163,6 +163,9 @@ func (a *app) previewImport(rows []desk.ImportRow) {
 		l := r.Registration.Letter
 		if len(r.Same) > 0 {
 			a.warn("import.same", "line", r.Line, "letter", l.Number, "names", ranges(r.Same, a.thisYear()))
+		}
+		if !d.Encipherable(l.Class) {
+			a.warn("import.class_refused", "line", r.Line, "class", a.cat.Class(string(l.Class)))
 		}
 		for _, t := range datesOf(l) {
 			odd := oddDate(t.iso, a.now())

@@ -71,7 +71,7 @@ func (a *app) sendBatch(ctx context.Context, c *cobra.Command, d *desk.Desk, f s
 		return err
 	}
 	if !a.flags.json {
-		a.previewImport(rows)
+		a.previewImport(d, rows)
 	}
 	counts := map[desk.BatchAction]int{}
 	for _, action := range plan {

@@ -265,6 +265,13 @@ func (d *Desk) mayEncrypt(e agenda.Entry, p EncryptParams) error {
 	return nil
 }
 
+// Encipherable tells whether the office allows letters of a class to be
+// enciphered. Its book takes them all the same: the entry is there before it is
+// known what becomes of the letter, and the office may allow the class later.
+func (d *Desk) Encipherable(class agenda.Class) bool {
+	return agenda.BookFor(class) != agenda.Kriptogram || d.Config.Profile.ClassPolicy(string(class)).Policy != "refuse"
+}
+
 // policyFor is the policy of the entry's class; a class that the office does
 // not allow is refused here and nowhere else.
 func (d *Desk) policyFor(e agenda.Entry) (crypto.Policy, error) {

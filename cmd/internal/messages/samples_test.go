@@ -67,8 +67,8 @@ func TestSamples(t *testing.T) {
 		{
 			"policy",
 			[]part{{"error.desk.policy", []any{"field", "sangat rahasia"}}},
-			[]string{"Ditolak: klasifikasi sangat rahasia tidak diizinkan pengaturan kantor ini.", "Tidak ada yang disandikan, untuk tujuan mana pun."},
-			[]string{"Refused: this office's settings do not allow the class sangat rahasia.", "Nothing was enciphered, for any addressee."},
+			[]string{"Ditolak: klasifikasi sangat rahasia tidak diizinkan pengaturan kantor ini.", "Tidak ada yang disandikan, untuk tujuan mana pun.", "  sandi config get profile.policy"},
+			[]string{"Refused: this office's settings do not allow the class sangat rahasia.", "Nothing was enciphered, for any addressee.", "  sandi config get profile.policy"},
 		},
 		{
 			"key expired",
