@@ -182,10 +182,13 @@ func (f letterForm) warnOdd(was, is agenda.Letter, n agenda.Name) {
 		if odd == "" || slices.Contains(datesOf(was), t) {
 			continue
 		}
-		f.a.warn("agenda."+odd, "field", f.a.cat.Text("agenda.field."+t.field), "date", f.a.isoDate(t.iso))
-		if !f.a.flags.dryRun {
-			f.a.warn("agenda.odd_mend", "entry", n, "flag", "--"+t.field)
+		text := f.a.cat.Text("agenda."+odd, "field", f.a.cat.Text("agenda.field."+t.field), "date", f.a.isoDate(t.iso))
+		if f.a.flags.dryRun {
+			f.a.warnText("agenda."+odd, text)
+			continue
 		}
+		text += "\n" + f.a.cat.Text("agenda.odd_mend", "entry", n, "flag", "--"+t.field)
+		f.a.warnText("agenda."+odd, text, "entry", n)
 	}
 }
 
@@ -301,7 +304,7 @@ func (a *app) addLetter(ctx context.Context, f letterForm) error {
 			a.warn("agenda.same_letter", "letter", l.Number, "names", ranges(same, a.thisYear()), "entry", e.Name)
 		}
 		if !known {
-			a.say("agenda.no_applicant", "name", l.Applicant)
+			a.hint("agenda.no_applicant", "name", l.Applicant, "entry", e.Name)
 		}
 		a.warnUnknown(e)
 		f.warnClass("", l.Class, e.Name)

@@ -151,7 +151,7 @@ func (a *app) archiveList() *cobra.Command {
 			table := render.Table{Fixed: []int{0, 1, 2}, Align: []render.Align{render.Left, render.Left, render.Left, render.Left, render.Right}}
 			for _, x := range filed {
 				if a.flags.json {
-					if err := render.WriteJSON(a.term.Out(), filedJSON{
+					if err := a.object(filedJSON{
 						Schema: "sandi.filed/1", Entry: x.Entry.Name.Long(), Number: render.Text(x.Entry.Number), Copy: x.Copy.Copy,
 						Correspondent: x.Copy.Handle, SentAt: render.Instant(x.Copy.SettledAt), Box: x.Copy.Box, Offset: x.Copy.Offset, Length: x.Copy.Length,
 					}); err != nil {

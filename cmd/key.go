@@ -97,13 +97,11 @@ func (a *app) moveArchiveKey(ctx context.Context, d *desk.Desk, to string) error
 		return err
 	}
 	v.Path = path
-	if err := a.result(v, func(io.Writer) { a.say("key.moved", "path", path) }); err != nil {
-		return err
-	}
+	a.say("key.moved", "path", path)
 	if next := d.ArchiveKeyWaits(); next != "" {
 		a.warn("glance.archive_key", "path", next)
 	}
-	return nil
+	return a.result(v, func(io.Writer) {})
 }
 
 func (a *app) listKeys(ctx context.Context, d *desk.Desk) error {

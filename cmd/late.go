@@ -21,7 +21,7 @@ func (a *app) tellLate(ctx context.Context, d *desk.Desk, entries []agenda.Entry
 		}
 		a.warn("late.sent", "entry", a.entryName(e.Name), "at", a.cat.Clock(e.SentAt), "span", a.span(late))
 		cause := ""
-		if a.term.CanPrompt() && !a.flags.yes && !a.flags.quiet {
+		if a.term.CanPrompt() && !a.flags.yes && !a.flags.quiet && !a.flags.json {
 			var err error
 			if cause, err = a.ask("--reason", "late.ask"); err != nil && codeOf(err) != codeAnswerEnded {
 				return err

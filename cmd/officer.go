@@ -136,11 +136,11 @@ func (a *app) addOfficer(ctx context.Context, c *cobra.Command, d *desk.Desk, ha
 	if err != nil {
 		return err
 	}
+	if role, least := d.BelowMinimum(o, grants); role != "" {
+		a.warn("officer.below", "handle", handle, "role", a.cat.Role(string(role)), "least", least)
+	}
 	return a.result(officerOf(o), func(w io.Writer) {
 		fmt.Fprintln(w, a.cat.Text("officer.added", "handle", handle, "role", a.roleWords(grants)))
-		if role, least := d.BelowMinimum(o, grants); role != "" {
-			a.warn("officer.below", "handle", handle, "role", a.cat.Role(string(role)), "least", least)
-		}
 		if o.Fingerprint == "" {
 			fmt.Fprintln(w, a.cat.Text("officer.no_key"))
 			return

@@ -88,7 +88,7 @@ func (a *app) reportResult(ctx context.Context, d *desk.Desk, names []agenda.Nam
 	}
 	if a.flags.json {
 		for i, r := range reports {
-			if err := render.WriteJSON(a.term.Out(), reportOf(r, paths[i])); err != nil {
+			if err := a.object(reportOf(r, paths[i])); err != nil {
 				return err
 			}
 		}

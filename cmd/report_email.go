@@ -40,7 +40,7 @@ func (a *app) mailReports(ctx context.Context, c *cobra.Command, d *desk.Desk, n
 			leaving, v.State = append(leaving, r.Name), render.Text(string(agenda.CopyReady))
 		}
 		if a.flags.json {
-			if err := render.WriteJSON(a.term.Out(), v); err != nil {
+			if err := a.object(v); err != nil {
 				return err
 			}
 		}
@@ -105,7 +105,7 @@ func (a *app) tellMailed(b desk.MailedBefore) error {
 	}
 	v := reportOf(desk.Report{To: b.Entry.Mailed.Reader, Applicant: b.Entry.Letter.Applicant, Entries: b.Entries}, "")
 	v.Mailed, v.Address, v.State, v.Before = render.Text(b.Entry.Name.Long()), &c.Address, render.Text(string(c.State)), true
-	return render.WriteJSON(a.term.Out(), v)
+	return a.object(v)
 }
 
 // noAddress is the refusal of a report whose reader has no address.

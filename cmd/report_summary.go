@@ -163,7 +163,7 @@ func (a *app) summary(ctx context.Context, c *cobra.Command, d *desk.Desk, p sum
 			force, _ := c.Flags().GetBool("force")
 			return a.printed(path, force, func(w io.Writer) error { return render.WriteJSON(w, v) })
 		}
-		return render.WriteJSON(a.term.Out(), v)
+		return a.object(v)
 	}
 	format, err := a.plainFormat(c)
 	if err != nil {

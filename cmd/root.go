@@ -63,6 +63,7 @@ type app struct {
 	out, talk *render.SafeWriter // Out and Err of term, made safe
 	running   bool               // a command's own code has begun: errors are no longer about usage
 	command   string             // path of the command found, for messages
+	warned    []render.Warning   // under --json, until an object takes them
 }
 
 // flags are those that every command has.
@@ -110,7 +111,12 @@ func Main(args []string, t *term.Term, hooks Hooks) int {
 	if found != nil {
 		a.command = found.CommandPath()
 	}
-	return a.fail(err)
+	n := a.fail(err)
+	if left := a.warningsOf(""); len(left) > 0 {
+		// Nothing is left to tell an error of stderr to.
+		_ = render.WriteJSON(a.term.Err(), render.Warnings{Schema: "sandi.warnings/1", Warnings: left})
+	}
+	return n
 }
 
 // jsonFlag finds --json before the flags are parsed: a flag before it may be wrong.
@@ -351,7 +357,9 @@ func (a *app) fail(err error) int {
 	code, text := a.explain(err)
 	if a.flags.json {
 		// Nothing is left to tell an error of stderr to.
-		_ = render.WriteJSON(a.term.Err(), render.NewError(code, text, retryOf(code), entryOf(err)))
+		object := render.NewError(code, text, retryOf(code), entryOf(err))
+		object.Warnings = a.warningsOf(entryOf(err))
+		_ = render.WriteJSON(a.term.Err(), object)
 		return n
 	}
 	fmt.Fprintln(a.talk, text)
@@ -629,11 +637,43 @@ func (a *app) sayWrapped(text string) {
 // maxColumns is how wide a line of words may be.
 const maxColumns = 78
 
-// warn talks on standard error also under --quiet; --json keeps that stream for the error object.
-func (a *app) warn(id string, args ...any) {
+// warn talks on standard error also under --quiet. Under --json a warning stands in the object of the result, or of the error.
+func (a *app) warn(id string, args ...any) { a.warnText(id, a.cat.Text(id, args...), args...) }
+
+// warnText is warn with the words written out; of the arguments it is told which entry it is about.
+func (a *app) warnText(code, text string, args ...any) {
 	if !a.flags.json {
-		fmt.Fprintln(a.talk, a.cat.Text(id, args...))
+		fmt.Fprintln(a.talk, text)
+		return
 	}
+	w := render.Warning{Code: code, Message: text}
+	for i := 0; i+1 < len(args); i += 2 {
+		if args[i] == "entry" {
+			w.Entry = render.Text(fmt.Sprint(args[i+1]))
+		}
+	}
+	a.warned = append(a.warned, w)
+}
+
+// hint is warn for what --quiet silences.
+func (a *app) hint(id string, args ...any) {
+	if a.flags.json || !a.flags.quiet {
+		a.warn(id, args...)
+	}
+}
+
+// warningsOf takes the warnings about an entry, and those about none; all of them when no entry is named.
+func (a *app) warningsOf(entry string) []render.Warning {
+	var taken, left []render.Warning
+	for _, w := range a.warned {
+		if entry == "" || w.Entry == nil || *w.Entry == entry {
+			taken = append(taken, w)
+		} else {
+			left = append(left, w)
+		}
+	}
+	a.warned = left
+	return taken
 }
 
 // print writes a line of the result on standard output. Under --json the result is an object, see (*app).result.
@@ -646,10 +686,19 @@ func (a *app) print(id string, args ...any) {
 // result writes the result on standard output: v as one line of JSON under --json, else what text writes.
 func (a *app) result(v any, text func(w io.Writer)) error {
 	if a.flags.json {
-		return render.WriteJSON(a.term.Out(), v)
+		return a.object(v)
 	}
 	text(a.out)
 	return nil
+}
+
+// object writes a result as one line of JSON with the warnings about it.
+func (a *app) object(v any) error {
+	name := ""
+	if e, ok := v.(render.Entry); ok {
+		name = e.Name
+	}
+	return render.WriteResult(a.term.Out(), v, a.warningsOf(name))
 }
 
 // told ends a command whose errors have been told, with an exit status.

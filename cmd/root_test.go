@@ -77,7 +77,7 @@ func TestTalkAndResult(t *testing.T) {
 	}{
 		"plain": {false, false, "Usage:\ntext\n", "Commands:\nFlags:\n"},
 		"quiet": {true, false, "Usage:\ntext\n", "Flags:\n"},
-		"json":  {false, true, "{\"a\":1}\n", ""},
+		"json":  {false, true, `{"a":1,"warnings":[{"code":"root.flags","message":"Flags:","entry":null}]}` + "\n", ""},
 	} {
 		a, out, talk := run(t, messages.English)
 		a.flags.quiet, a.flags.json = tc.quiet, tc.json

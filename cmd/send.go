@@ -200,6 +200,10 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 	}
 	n := batchStatus(all)
 	if a.flags.json {
+		a.tellOverdue(d, res)
+		if err := a.tellLate(ctx, d, res.Entries); err != nil {
+			return err
+		}
 		if err := a.sendSummary(d, res, n); err != nil {
 			return err
 		}
@@ -1051,5 +1055,5 @@ func (a *app) sendSummary(d *desk.Desk, res desk.SendResult, n int) error {
 	if res.Down != nil {
 		out.Down, out.DownText = render.Text(codeOf(res.Down)), render.Text(res.Down.Error())
 	}
-	return render.WriteJSON(a.term.Out(), out)
+	return a.object(out)
 }

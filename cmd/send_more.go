@@ -156,7 +156,7 @@ func (a *app) tellBatchRow(id string, r desk.BatchRow, same []agenda.Name) error
 		if r.Err != nil {
 			v.Code = render.Text(codeOf(r.Err))
 		}
-		return render.WriteJSON(a.term.Out(), v)
+		return a.object(v)
 	}
 	word := a.cat.State(string(r.Entry.State))
 	if r.Existed {
@@ -278,7 +278,7 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 	left := a.tellFound(ctx, d, res.Found)
 	for _, r := range res.Receipts {
 		if a.flags.json {
-			if err := render.WriteJSON(a.term.Out(), receiptJSON{
+			if err := a.object(receiptJSON{
 				Schema: "sandi.receipt/1", Entry: r.Entry.Long(), Number: render.Text(r.Number), Copy: r.Ref.Copy, Correspondent: r.Handle,
 				Kind: string(r.Kind), Action: r.Action, Status: render.Text(r.Status), Matched: r.Matched, At: render.Instant(r.At),
 				State: string(r.State), Known: r.Known, Resolved: r.Resolved, Strange: r.Strange, Why: render.Text(r.Why), Address: render.Text(r.Address), Source: r.Source,
@@ -381,7 +381,7 @@ func (a *app) unconfirmed(ctx context.Context, d *desk.Desk, days *int) error {
 	}
 	for _, o := range list {
 		if a.flags.json {
-			if err := render.WriteJSON(a.term.Out(), unconfirmedJSON{
+			if err := a.object(unconfirmedJSON{
 				Schema: "sandi.unconfirmed/1", Entry: o.Entry.Name.Long(), Number: render.Text(o.Entry.Number), Copy: o.Copy.Copy,
 				Correspondent: o.Copy.Handle, SentAt: render.Instant(o.Copy.SettledAt), Failed: o.Failed,
 			}); err != nil {

@@ -118,7 +118,7 @@ func (a *app) sign(ctx context.Context, d *desk.Desk, names []agenda.Name, p des
 		}
 		done = append(done, n)
 		if a.flags.json {
-			return render.WriteJSON(a.term.Out(), signatureOf(e, pend, false))
+			return a.object(signatureOf(e, pend, false))
 		}
 		return nil
 	})
@@ -138,7 +138,7 @@ func (a *app) signedAs(all []desk.Pending, of func(desk.Pending) signatureJSON) 
 		return nil
 	}
 	for _, pend := range all {
-		if err := render.WriteJSON(a.term.Out(), of(pend)); err != nil {
+		if err := a.object(of(pend)); err != nil {
 			return err
 		}
 	}
