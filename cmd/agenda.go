@@ -3,6 +3,7 @@ package cmd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -484,7 +486,7 @@ func (f letterForm) ask(l *agenda.Letter, like agenda.Entry) error {
 	switch {
 	case err != nil:
 	case given && subject == "":
-		err = usageError("usage.flag_required", "flag", "--subject")
+		err = emptyText("subject", flag(f.c, "subject"))
 	case given:
 		l.Subject = subject
 		err = agenda.CheckText("subject", subject)
@@ -793,12 +795,16 @@ func (a *app) attach(ctx context.Context, c *cobra.Command, d *desk.Desk, args [
 		if err != nil {
 			return err
 		}
-		if len(args) < 2 && scanned == nil {
+		if len(args) < 2 && scanned == nil || slices.Contains(args, "") {
 			return usageError("usage.file_missing", "entry", n)
 		}
 		e, fresh, err := a.attachOne(ctx, d, desk.AttachParams{Name: n, Files: args[1:], Scanned: scanned, Pages: pages, Anyway: anyway})
 		if err != nil {
-			return err
+			next := fmt.Sprintf("sandi agenda attach %s %s", n, a.cat.Text("default.path"))
+			if errors.Is(err, desk.ErrFolder) {
+				next = fmt.Sprintf("sandi agenda attach %s --dir %s", n, args[1])
+			}
+			return documentError(err, next)
 		}
 		if fresh {
 			a.say("agenda.attached", "entry", n, "n", len(args)-1, "size", a.cat.Size(scanSize(e)), "letter", e.Letter.Number, "applicant", e.Letter.Applicant)
@@ -922,7 +928,10 @@ func (a *app) attachOne(ctx context.Context, d *desk.Desk, p desk.AttachParams) 
 func scansOf(dir string, n agenda.Name) ([]string, error) {
 	list, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, usageError("usage.folder", "path", dir)
+		if errors.Is(err, syscall.ENOTDIR) {
+			return nil, usageError("usage.folder_file", "path", dir, "entry", n)
+		}
+		return nil, errors.Join(usageError("usage.folder", "path", dir, "entry", n), err)
 	}
 	var files []string
 	for _, f := range list {

@@ -267,8 +267,11 @@ func (a *app) text(c *cobra.Command, name string) (text string, typed bool, err 
 	if len(data) > maxText {
 		return "", false, usageError("usage.text_long", "flag", "--"+name, "value", value, "most", a.cat.Size(maxText))
 	}
-	if err != nil || !utf8.Valid(data) {
-		return "", false, usageError("usage.text_file", "flag", "--"+name, "value", value)
+	if err != nil {
+		return "", false, errors.Join(usageError("usage.text_file", "flag", "--"+name, "value", value), err)
+	}
+	if !utf8.Valid(data) {
+		return "", false, usageError("usage.text_file", "flag", "--"+name, "value", value, "detail", a.cat.Text("import.why.encoding"))
 	}
 	return strings.Join(strings.Fields(strings.TrimPrefix(string(data), "\ufeff")), " "), false, nil
 }
@@ -289,9 +292,17 @@ func (a *app) needText(c *cobra.Command, name, id string) (string, error) {
 	}
 	s, _, err := a.text(c, name)
 	if err == nil && s == "" {
-		err = usageError("usage.flag_required", "flag", "--"+name)
+		err = emptyText(name, flag(c, name))
 	}
 	return s, err
+}
+
+// emptyText is the error of a text flag that holds no word, or whose file holds none.
+func emptyText(name, value string) error {
+	if value == "-" || strings.HasPrefix(value, "@") {
+		return usageError("usage.text_empty", "flag", "--"+name, "value", value)
+	}
+	return usageError("usage.flag_required", "flag", "--"+name)
 }
 
 // need returns the value of a text flag, asked with the message id when it is missing.

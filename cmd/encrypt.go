@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,7 @@ func (a *app) encryptCommand() *cobra.Command {
 	var again bool
 	c := a.describe("encrypt", &cobra.Command{
 		Use:  "encrypt",
-		Args: cobra.MinimumNArgs(2),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error {
 				p := desk.EncryptParams{Documents: args[1:], Again: again, DryRun: a.flags.dryRun, Secrets: a.secrets()}
@@ -27,12 +28,16 @@ func (a *app) encryptCommand() *cobra.Command {
 				if p.Name, err = a.name(args[0]); err != nil {
 					return err
 				}
+				next := fmt.Sprintf("sandi encrypt %s %s", p.Name, a.cat.Text("default.path"))
+				if len(args) < 2 || slices.Contains(args, "") {
+					return usageError("usage.document_missing", "entry", p.Name, "next", next)
+				}
 				if again {
 					if p.Reason, err = a.need(c, "reason", "encrypt.ask_reason"); err != nil {
 						return err
 					}
 				}
-				return a.encrypt(ctx, d, p)
+				return documentError(a.encrypt(ctx, d, p), next)
 			})
 		},
 	})
@@ -55,7 +60,10 @@ func (a *app) encrypt(ctx context.Context, d *desk.Desk, p desk.EncryptParams) e
 	if bar != nil {
 		bar.Done()
 	}
-	if err != nil {
+	switch {
+	case codeOf(err) == desk.CodeState && p.Name.Book == agenda.Surat:
+		return &detailed{err, []any{"want", "surat"}}
+	case err != nil:
 		return a.preflightError(err, res.Recipients)
 	}
 	if p.DryRun {
@@ -164,6 +172,14 @@ func (e *detailed) Unwrap() error { return e.err }
 
 // Args returns the pairs for the error's message.
 func (e *detailed) Args() []any { return e.pairs }
+
+// documentError gives the error about a file that was named the command to type it anew.
+func documentError(err error, next string) error {
+	if slices.Contains([]string{desk.CodeFile, desk.CodeEmptyFile, desk.CodeNotPDF, desk.CodeSameName}, codeOf(err)) {
+		return &detailed{err, []any{"want", "document", "next", next}}
+	}
+	return err
+}
 
 type encryptedJSON struct {
 	Schema     string          `json:"schema"` // sandi.encrypted/1

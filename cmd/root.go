@@ -402,7 +402,7 @@ func (a *app) messageArgs(err error) []any {
 		}
 	}
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		add("detail", a.cat.Text("detail.not_exist"))
 	case errors.Is(err, fs.ErrPermission):
 		add("detail", a.cat.Text("detail.permission"))
@@ -410,6 +410,8 @@ func (a *app) messageArgs(err error) []any {
 		add("detail", a.cat.Text("detail.full"))
 	case errors.Is(err, syscall.EROFS):
 		add("detail", a.cat.Text("detail.read_only"))
+	case errors.Is(err, desk.ErrFolder), errors.Is(err, syscall.EISDIR):
+		add("detail", a.cat.Text("detail.folder"))
 	case errors.Is(err, desk.ErrNotRegular):
 		add("detail", a.cat.Text("detail.not_regular"))
 	case errors.Is(err, desk.ErrPasswordCommand):
@@ -507,7 +509,7 @@ func (a *app) messageArgs(err error) []any {
 			add("detail", errorText(e.Err))
 		}
 	}
-	for _, name := range []string{"entry", "field", "value", "name", "step", "until", "path", "detail", "stage", "flag", "state", "class", "key", "how", "size", "most", "line"} {
+	for _, name := range []string{"entry", "field", "value", "name", "step", "until", "path", "detail", "stage", "flag", "state", "class", "key", "how", "size", "most", "line", "next"} {
 		add(name, a.cat.Text("default."+name))
 	}
 	add("command", a.commandPath())

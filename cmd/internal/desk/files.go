@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -20,6 +21,9 @@ const (
 
 // ErrNotRegular is the cause of CodeFile where a folder, a FIFO or a device was given.
 var ErrNotRegular = errors.New("no regular file")
+
+// ErrFolder is ErrNotRegular for a folder.
+var ErrFolder = fmt.Errorf("a folder: %w", ErrNotRegular)
 
 // readLimited reads a small file of somebody else. A regular file only: a
 // FIFO or a device would hang or never end.
@@ -47,7 +51,11 @@ func readLimited(path string, limit int64) ([]byte, error) {
 func regular(path string) error {
 	st, err := os.Stat(path)
 	if err == nil && !st.Mode().IsRegular() {
-		err = &Error{code: CodeFile, Field: path, Err: ErrNotRegular}
+		why := ErrNotRegular
+		if st.IsDir() {
+			why = ErrFolder
+		}
+		err = &Error{code: CodeFile, Field: path, Err: why}
 	}
 	return err
 }
