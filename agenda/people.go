@@ -731,6 +731,14 @@ func (b *Book) AddCorrespondent(ctx context.Context, a Actor, c Correspondent) e
 	})
 }
 
+// Active refuses a correspondent that has ended: agenda.ended.
+func (c Correspondent) Active() error {
+	if c.Ended {
+		return ended("correspondent", c.Handle)
+	}
+	return nil
+}
+
 // ChangeCorrespondent replaces what the book says of a correspondent as it was
 // read at c.Last; one that was changed since is agenda.correspondent_changed,
 // for what was recorded meanwhile, such as a revocation, would be lost. A new
@@ -749,10 +757,10 @@ func (b *Book) ChangeCorrespondent(ctx context.Context, a Actor, c Correspondent
 		if err != nil {
 			return err
 		}
-		switch {
-		case was.Ended:
-			return ended("correspondent", c.Handle)
-		case was.Last != c.Last:
+		if err := was.Active(); err != nil {
+			return err
+		}
+		if was.Last != c.Last {
 			return &Error{code: "agenda.correspondent_changed", Field: "correspondent", Value: c.Handle}
 		}
 		if err := u.putCertificates(c); err != nil {

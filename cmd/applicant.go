@@ -17,10 +17,11 @@ type applicantView struct {
 	Unit    string  `json:"unit"`
 	Contact *string `json:"contact"`
 	Email   *string `json:"email"`
+	Ended   bool    `json:"ended"`
 }
 
 func applicantOf(p agenda.Applicant) applicantView {
-	return applicantView{"sandi.applicant/1", p.Handle, p.Unit, render.Text(p.Contact), render.Text(p.Email)}
+	return applicantView{"sandi.applicant/1", p.Handle, p.Unit, render.Text(p.Contact), render.Text(p.Email), p.Ended}
 }
 
 func (a *app) applicantCommand() *cobra.Command {
@@ -40,10 +41,13 @@ func (a *app) applicantCommand() *cobra.Command {
 	for _, sub := range []*cobra.Command{add, edit} {
 		a.stringFlags(sub, "applicant", "unit", "contact", "email")
 	}
+	end := a.describe("applicant end", &cobra.Command{Use: "end", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error { return a.endApplicant(ctx, d, args[0]) })
+	}})
 	list := a.describe("applicant list", &cobra.Command{Use: "list", RunE: func(c *cobra.Command, _ []string) error {
 		return a.withDesk(c, true, a.listApplicants)
 	}})
-	c.AddCommand(add, edit, list)
+	c.AddCommand(add, edit, end, list)
 	return c
 }
 
@@ -51,26 +55,56 @@ func (a *app) editApplicant(ctx context.Context, c *cobra.Command, d *desk.Desk,
 	if !c.Flags().Changed("unit") && !c.Flags().Changed("contact") && !c.Flags().Changed("email") {
 		return usageError("usage.flag_required", "flag", "--unit")
 	}
-	list, err := d.Book.Applicants(ctx)
+	p, err := a.applicant(ctx, d, handle)
 	if err != nil {
 		return err
 	}
-	for _, p := range list {
-		if p.Handle != handle || p.Ended {
-			continue
-		}
-		if c.Flags().Changed("unit") {
-			p.Unit = flag(c, "unit")
-		}
-		if c.Flags().Changed("contact") {
-			p.Contact = flag(c, "contact")
-		}
-		if c.Flags().Changed("email") {
-			p.Email = flag(c, "email")
-		}
-		return a.saveApplicant(ctx, d, p, "applicant.edited", d.Book.ChangeApplicant)
+	if c.Flags().Changed("unit") {
+		p.Unit = flag(c, "unit")
 	}
-	return usageError("usage.unknown_applicant", "value", handle)
+	if c.Flags().Changed("contact") {
+		p.Contact = flag(c, "contact")
+	}
+	if c.Flags().Changed("email") {
+		p.Email = flag(c, "email")
+	}
+	return a.saveApplicant(ctx, d, p, "applicant.edited", d.Book.ChangeApplicant)
+}
+
+func (a *app) endApplicant(ctx context.Context, d *desk.Desk, handle string) error {
+	p, err := a.applicant(ctx, d, handle)
+	if err != nil {
+		return err
+	}
+	yes := a.flags.dryRun
+	if !yes {
+		if yes, err = a.confirm(false, "applicant.ask.end", "handle", handle, "unit", p.Unit); err != nil {
+			return err
+		}
+	}
+	if !yes {
+		return a.declined("applicant.not_ended")
+	}
+	if a.flags.dryRun {
+		a.say("applicant.dry_end", "handle", handle)
+		return a.result(applicantOf(p), func(io.Writer) {})
+	}
+	p.Ended = true
+	return a.saveApplicant(ctx, d, p, "applicant.ended", d.Book.ChangeApplicant)
+}
+
+// applicant finds an applicant that has not ended.
+func (a *app) applicant(ctx context.Context, d *desk.Desk, handle string) (agenda.Applicant, error) {
+	list, err := d.Book.Applicants(ctx)
+	if err != nil {
+		return agenda.Applicant{}, err
+	}
+	for _, p := range list {
+		if p.Handle == handle && !p.Ended {
+			return p, nil
+		}
+	}
+	return agenda.Applicant{}, usageError("usage.unknown_applicant", "value", handle)
 }
 
 func (a *app) saveApplicant(ctx context.Context, d *desk.Desk, p agenda.Applicant, id string, save func(context.Context, agenda.Actor, agenda.Applicant) error) error {

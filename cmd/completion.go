@@ -34,13 +34,13 @@ func (a *app) completedCommands() map[string]completer {
 	for path, states := range entries {
 		all[path] = a.completeEntries(states, slices.Contains([]string{"agenda show", "agenda void", "send", "archive"}, path))
 	}
-	for _, path := range []string{"correspondent edit", "correspondent show", "correspondent confirm", "correspondent check"} {
+	for _, path := range []string{"correspondent edit", "correspondent end", "correspondent show", "correspondent confirm", "correspondent check"} {
 		all[path] = completeCorrespondents
 	}
 	for _, path := range []string{"officer role", "officer act", "officer end", "key export"} {
 		all[path] = completeOfficers
 	}
-	all["applicant edit"] = completeApplicants
+	all["applicant edit"], all["applicant end"] = completeApplicants, completeApplicants
 	return all
 }
 

@@ -23,6 +23,7 @@ type correspondentView struct {
 	Unit         string        `json:"unit"`
 	Address      string        `json:"address"`
 	State        string        `json:"state"` // unconfirmed, confirmed
+	Ended        bool          `json:"ended"`
 	Fingerprint  *string       `json:"fingerprint"`
 	CheckWords   *string       `json:"check_words"`
 	Subkey       *string       `json:"subkey"`
@@ -60,7 +61,7 @@ type findingView struct {
 
 func correspondentOf(c agenda.Correspondent, rep desk.KeyReport) correspondentView {
 	v := correspondentView{
-		Schema: "sandi.correspondent/1", Handle: c.Handle, Unit: c.Unit, Address: c.Address, State: c.State,
+		Schema: "sandi.correspondent/1", Handle: c.Handle, Unit: c.Unit, Address: c.Address, State: c.State, Ended: c.Ended,
 		Fingerprint: render.Text(c.Fingerprint), Subkey: render.Text(c.Subkey), ConfirmedBy: render.Text(c.ConfirmedBy),
 		ConfirmedVia: render.Text(c.ConfirmedVia), ConfirmedAt: render.Instant(c.ConfirmedAt),
 		Signers: make([]signerView, 0, len(c.Signers)), Findings: []findingView{},
@@ -100,19 +101,22 @@ func (a *app) correspondentCommand() *cobra.Command {
 	}
 	add, edit := sub("add", false, a.addCorrespondent), sub("edit", false, a.editCorrespondent)
 	show, confirm := sub("show", true, a.showCorrespondent), sub("confirm", false, a.confirmCorrespondent)
+	end := sub("end", false, a.endCorrespondent)
 	for _, s := range []*cobra.Command{add, edit} {
 		a.stringFlags(s, "correspondent", "unit", "address", "cert")
 		s.Flags().String("bundle", "", a.cat.Text("flag.bundle"))
 		s.Flags().StringArray("signer", nil, a.cat.Text("flag.correspondent.signer"))
 	}
-	a.stringFlags(edit, "correspondent", "reason")
+	for _, s := range []*cobra.Command{edit, end} {
+		a.stringFlags(s, "correspondent", "reason")
+	}
 	for _, s := range []*cobra.Command{add, confirm} {
 		a.stringFlags(s, "correspondent", "fingerprint", "by", "channel")
 	}
 	list := a.describe("correspondent list", &cobra.Command{Use: "list", RunE: func(c *cobra.Command, _ []string) error {
 		return a.withDesk(c, true, a.listCorrespondents)
 	}})
-	c.AddCommand(add, edit, list, show, confirm, a.correspondentCheck(), a.correspondentGroup())
+	c.AddCommand(add, edit, end, list, show, confirm, a.correspondentCheck(), a.correspondentGroup())
 	return c
 }
 
@@ -237,6 +241,9 @@ func (a *app) printCorrespondent(w io.Writer, c agenda.Correspondent, rep desk.K
 	}
 	row("unit", c.Unit)
 	row("address", c.Address)
+	if c.Ended {
+		row("ended", a.cat.Text("correspondent.over"))
+	}
 	if c.Fingerprint == "" {
 		row("key", a.cat.Text("correspondent.no_key"))
 		a.addSigners(&t, c)
@@ -346,6 +353,43 @@ func (a *app) editCorrespondent(ctx context.Context, c *cobra.Command, d *desk.D
 	})
 }
 
+func (a *app) endCorrespondent(ctx context.Context, c *cobra.Command, d *desk.Desk, handle string) error {
+	was, err := d.Book.Correspondent(ctx, handle)
+	if err == nil {
+		err = was.Active()
+	}
+	if err != nil {
+		return err
+	}
+	reason, err := a.reason(c, "ask.reason")
+	if err != nil {
+		return err
+	}
+	yes := a.flags.dryRun
+	if !yes {
+		if yes, err = a.confirm(false, "correspondent.ask.end", "handle", handle, "unit", was.Unit); err != nil {
+			return err
+		}
+	}
+	if !yes {
+		return a.declined("correspondent.not_ended")
+	}
+	if a.flags.dryRun {
+		a.say("correspondent.dry_end", "handle", handle)
+	} else if was, err = d.EndCorrespondent(ctx, handle, reason); err != nil {
+		return err
+	}
+	rep, err := d.KeyOf(ctx, was)
+	if err != nil {
+		return err
+	}
+	return a.result(correspondentOf(was, rep), func(io.Writer) {
+		if was.Ended {
+			a.say("correspondent.ended", "handle", handle)
+		}
+	})
+}
+
 func (a *app) listCorrespondents(ctx context.Context, d *desk.Desk) error {
 	list, err := d.Book.Correspondents(ctx)
 	if err != nil {
@@ -389,6 +433,9 @@ func (a *app) showCorrespondent(ctx context.Context, _ *cobra.Command, d *desk.D
 	return a.result(correspondentOf(c, rep), func(w io.Writer) {
 		fmt.Fprintln(w, a.cat.Text("correspondent.title", "handle", handle))
 		a.printCorrespondent(w, c, rep)
+		if c.Ended {
+			return
+		}
 		a.tellFindings(handle, d, rep)
 		a.nextConfirm(c)
 	})

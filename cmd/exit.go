@@ -46,6 +46,8 @@ var statusOfCode = map[string]int{
 	"agenda.not_found":      exitUsage,
 	"agenda.number_taken":   exitBusy,
 	"agenda.changed":        exitBusy,
+	"agenda.correspondent_": exitBusy,
+	"agenda.ended":          exitUsage,
 	"agenda.once_other":     exitUsage,
 	"agenda.recipient_":     exitUsage,
 	"agenda.same_person":    exitKey,

@@ -429,6 +429,9 @@ func (d *Desk) EditCorrespondent(ctx context.Context, p CorrespondentParams, rea
 // PreviewEdit is what EditCorrespondent would record, without recording it.
 func (d *Desk) PreviewEdit(ctx context.Context, p CorrespondentParams) (agenda.Correspondent, KeyReport, error) {
 	c, err := d.Book.Correspondent(ctx, p.Handle)
+	if err == nil {
+		err = c.Active()
+	}
 	if err != nil {
 		return c, KeyReport{}, err
 	}
@@ -440,6 +443,21 @@ func (d *Desk) PreviewEdit(ctx context.Context, p CorrespondentParams) (agenda.C
 		c.State, c.ConfirmedBy, c.ConfirmedVia = agenda.Unconfirmed, "", ""
 	}
 	return c, rep, err
+}
+
+// EndCorrespondent records that nothing more may go to a correspondent, for ever:
+// what is frozen for him is held from now on.
+func (d *Desk) EndCorrespondent(ctx context.Context, handle, reason string) (agenda.Correspondent, error) {
+	c, err := d.Book.Correspondent(ctx, handle)
+	if err != nil {
+		return c, err
+	}
+	who, err := d.ActingOr(ctx, agenda.RoleSandiman, agenda.RoleOperator)
+	if err != nil {
+		return c, err
+	}
+	c.Ended = true
+	return c, d.Book.ChangeCorrespondent(ctx, who, c, reason)
 }
 
 // CheckAddress refuses what the desk cannot write to.
