@@ -165,7 +165,7 @@ func numberOne(b *book) error {
 		if err != nil {
 			return err
 		}
-		err = b.Release(ctx, clerk, id, e.Last, Release{Number: &p, Copies: frozenOf(e)})
+		err = b.Release(ctx, clerk, id, e.Last, Release{Number: &p, Copies: b.frozenOf(e)})
 		if err == nil || !errors.Is(err, ErrNumberTaken) {
 			return err
 		}
@@ -183,7 +183,7 @@ func TestNumberRules(t *testing.T) {
 	}
 	release := func(p *ProposedNumber) string {
 		t.Helper()
-		return codeOf(b.Release(t.Context(), clerk, e.ID, e.Last, Release{Number: p, Copies: frozenOf(e)}))
+		return codeOf(b.Release(t.Context(), clerk, e.ID, e.Last, Release{Number: p, Copies: b.frozenOf(e)}))
 	}
 	skipped, yesterday := p, p
 	skipped.Seq, yesterday.Day = 2, "2026-11-19"
@@ -212,7 +212,7 @@ func TestNumberRules(t *testing.T) {
 	second := b.at(Kriptogram, StateSigned)
 	other := *b.propose()
 	other.Template = "{seq}"
-	err := b.Release(t.Context(), clerk, second.ID, second.Last, Release{Number: &other, Copies: frozenOf(second)})
+	err := b.Release(t.Context(), clerk, second.ID, second.Last, Release{Number: &other, Copies: b.frozenOf(second)})
 	if codeOf(err) != "agenda.template_locked" {
 		t.Errorf("release with other template: %v", err)
 	}
@@ -234,7 +234,7 @@ func TestYearTurnsInWIB(t *testing.T) {
 	// An entry of 2026 is numbered by the day of numbering; the template is free in the new year.
 	p, err := b.ProposeNumber(t.Context(), "{seq}/{year}", NumberFields{})
 	b.must(err)
-	b.must(b.Release(t.Context(), clerk, last.ID, last.Last, Release{Number: &p, Copies: frozenOf(last)}))
+	b.must(b.Release(t.Context(), clerk, last.ID, last.Last, Release{Number: &p, Copies: b.frozenOf(last)}))
 	if e := b.entry(last.ID); e.Number != "1/2027" || e.NumberYear != 2027 {
 		t.Errorf("%q %d", e.Number, e.NumberYear)
 	}
@@ -259,7 +259,7 @@ func TestReleaseRefuses(t *testing.T) {
 		"id with blank":   func(r *Release) { r.Copies[0].MessageID = "a b" },
 		"id used":         func(r *Release) { r.Copies[0].MessageID = "<K1.1@contoh.test>" },
 	} {
-		r := Release{Number: b.propose(), Copies: frozenOf(e)}
+		r := Release{Number: b.propose(), Copies: b.frozenOf(e)}
 		change(&r)
 		if err := b.Release(t.Context(), clerk, e.ID, e.Last, r); err == nil {
 			t.Errorf("%s: accepted", name)

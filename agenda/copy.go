@@ -71,6 +71,10 @@ type FrozenCopy struct {
 	Message   Object
 	MessageID string
 	Address   string
+	// Addressee is Last of the correspondent that it was made for, 0 for an
+	// address that is no correspondent's. One that was changed since is
+	// agenda.correspondent_changed: he may have another address or key.
+	Addressee int64
 }
 
 // Release numbers an entry (book kriptogram only) and freezes all its copies.
@@ -703,7 +707,7 @@ func (b *Book) Readdress(ctx context.Context, a Actor, ref CopyRef, to FrozenCop
 		if to.Address == "" {
 			return missingField("address")
 		}
-		if err := u.freeze(to); err != nil {
+		if err := u.freeze(t.id, to); err != nil {
 			return err
 		}
 		said := d.dialogue(Object{})

@@ -140,7 +140,7 @@ func TestDeliveryRetries(t *testing.T) {
 	if e.State != StateReleased || e.Copies[1].Attempts != 2 {
 		t.Errorf("%s %+v", e.State, e.Copies[1])
 	}
-	frozen := FrozenCopy{Copy: 2, Message: vaulted("new message"), MessageID: "<new@contoh.test>", Address: "baru@contoh.test"}
+	frozen := FrozenCopy{Copy: 2, Message: vaulted("new message"), MessageID: "<new@contoh.test>", Address: "baru@contoh.test", Addressee: b.addressee(e, 2)}
 	b.must(b.Readdress(t.Context(), clerk, ref, frozen, "alamat baru"))
 	e = b.entry(e.ID)
 	if c := e.Copies[1]; c.State != CopyReady || c.Address != "baru@contoh.test" || c.Message != frozen.Message.SHA256 || c.MessageID != frozen.MessageID || c.Attempts != 2 {
@@ -259,6 +259,7 @@ func TestEveryAttemptIsOnRecord(t *testing.T) {
 		"readdressed": {func(b *book, ref CopyRef) {
 			b.must(b.Readdress(b.t.Context(), clerk, ref, FrozenCopy{
 				Copy: ref.Copy, Message: vaulted("new message"), MessageID: "<new@contoh.test>", Address: "lain@contoh.test",
+				Addressee: b.addressee(b.entry(ref.Entry), ref.Copy),
 			}, "alamat baru"))
 		}, ""},
 	}
@@ -301,7 +302,7 @@ func TestReleaseToSend(t *testing.T) {
 		}
 		one, two := b.at(name, ready), b.at(name, ready)
 		releasing := func(e Entry) Releasing {
-			r := Releasing{ID: e.ID, Last: e.Last, Release: Release{Copies: frozenOf(e)}}
+			r := Releasing{ID: e.ID, Last: e.Last, Release: Release{Copies: b.frozenOf(e)}}
 			if name == Kriptogram {
 				r.Release.Number = b.propose()
 			}
@@ -346,4 +347,32 @@ func TestReleaseToSend(t *testing.T) {
 		t.Errorf("doubted %v, deferred %v, %v", doubted, deferred, err)
 	}
 	b.clean()
+}
+
+// What was frozen for an addressee as he was before a change is not released,
+// and takes no number; frozen anew it is.
+func TestReleaseForChangedAddressee(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Correspondent){
+		"address": func(c *Correspondent) { c.Address = "baru@contoh.test" },
+		"key":     func(c *Correspondent) { c.Subkey, c.State = fingerprint(999), "" },
+		"end":     func(c *Correspondent) { c.Ended = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newPeopledBook(t)
+			e := b.at(Kriptogram, StateSigned)
+			frozen, number := b.frozenOf(e), b.propose()
+			c, err := b.CorrespondentByID(t.Context(), e.Copies[1].Correspondent)
+			b.must(err)
+			change(&c)
+			b.must(b.ChangeCorrespondent(t.Context(), clerk, c, "berubah"))
+			_, err = b.ReleaseToSend(t.Context(), clerk, []Releasing{{ID: e.ID, Last: e.Last, Release: Release{Number: number, Copies: frozen}}})
+			if codeOf(err) != "agenda.correspondent_changed" || b.entry(e.ID).State != StateSigned || *b.propose() != *number {
+				t.Errorf("released: %v, %s", err, b.entry(e.ID).State)
+			}
+			b.must(b.Release(t.Context(), clerk, e.ID, e.Last, Release{Number: number, Copies: b.frozenOf(e)}))
+			b.clean()
+		})
+	}
 }

@@ -3,6 +3,7 @@ package agenda
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -185,15 +186,27 @@ func (b *book) sign(e Entry) Entry {
 
 const testTemplate = Template("{seq:03}/{unit}/{roman}/{year}")
 
-func frozenOf(e Entry) []FrozenCopy {
+func (b *book) frozenOf(e Entry) []FrozenCopy {
 	var out []FrozenCopy
 	for _, c := range e.Copies {
 		out = append(out, FrozenCopy{
 			Copy: c.Copy, Message: vaulted(fmt.Sprintf("message %s %d", e.Name.Long(), c.Copy)),
 			MessageID: fmt.Sprintf("<%s.%d@contoh.test>", e.Name, c.Copy), Address: strings.Fields(c.Handle)[0] + "@contoh.test",
+			Addressee: b.addressee(e, c.Copy),
 		})
 	}
 	return out
+}
+
+// addressee is Last of the correspondent of a copy as he is now.
+func (b *book) addressee(e Entry, copyNo int) int64 {
+	b.t.Helper()
+	c, err := b.CorrespondentByID(b.t.Context(), e.Copies[copyNo-1].Correspondent)
+	if errors.Is(err, ErrUnknownCorrespondent) {
+		return 0
+	}
+	b.must(err)
+	return c.Last
 }
 
 func (b *book) propose() *ProposedNumber {
@@ -205,7 +218,7 @@ func (b *book) propose() *ProposedNumber {
 
 func (b *book) release(e Entry) Entry {
 	b.t.Helper()
-	r := Release{Copies: frozenOf(e)}
+	r := Release{Copies: b.frozenOf(e)}
 	if e.Name.Book == Kriptogram {
 		r.Number = b.propose()
 	}

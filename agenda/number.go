@@ -208,7 +208,7 @@ func (u *update) checkNumber(t taken, p *ProposedNumber) error {
 // makes them ready, in one transaction: after a crash the number, the digests,
 // the Message-IDs and the outbox exist together or not at all. A proposal that
 // is no longer the next number of today is agenda.number_taken; nothing is
-// used then.
+// used then. The same holds for a message whose addressee was changed since.
 func (b *Book) Release(ctx context.Context, a Actor, id, last int64, r Release) error {
 	return b.ReleaseAll(ctx, a, []Releasing{{ID: id, Last: last, Release: r}})
 }
@@ -281,7 +281,7 @@ func (u *update) release(t taken, r Release, to CopyState) ([]Claimed, error) {
 		if c.Copy != i+1 {
 			return nil, invalid("copy", strconv.Itoa(c.Copy))
 		}
-		if err := u.freeze(c); err != nil {
+		if err := u.freeze(t.id, c); err != nil {
 			return nil, err
 		}
 		e.set("copy."+strconv.Itoa(c.Copy), frozenValue(c))
@@ -309,8 +309,8 @@ func (u *update) release(t taken, r Release, to CopyState) ([]Claimed, error) {
 	return claimed, nil
 }
 
-// freeze checks a message and keeps its digest.
-func (u *update) freeze(c FrozenCopy) error {
+// freeze checks a message for a copy of an entry and keeps its digest.
+func (u *update) freeze(entry int64, c FrozenCopy) error {
 	if err := inVault("message", c.Message); err != nil {
 		return err
 	}
@@ -321,11 +321,18 @@ func (u *update) freeze(c FrozenCopy) error {
 		return invalid("message-id", c.MessageID)
 	}
 	var used bool
-	if err := u.row("SELECT EXISTS (SELECT 1 FROM copy WHERE message_id=$1)", c.MessageID).Scan(&used); err != nil {
+	var addressee int64
+	var handle string
+	err := u.row(`SELECT EXISTS (SELECT 1 FROM copy WHERE message_id=$1), coalesce(p.current, 0), coalesce(p.handle, '')
+ FROM copy c LEFT JOIN correspondent p ON p.id=c.correspondent WHERE c.entry=$2 AND c.copy=$3`, c.MessageID, entry, c.Copy).Scan(&used, &addressee, &handle)
+	if err != nil {
 		return storage(err)
 	}
 	if used {
 		return invalid("message-id", c.MessageID)
+	}
+	if addressee != c.Addressee {
+		return &Error{code: "agenda.correspondent_changed", Field: "correspondent", Value: handle}
 	}
 	return u.putObject(c.Message)
 }

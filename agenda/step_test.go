@@ -46,7 +46,7 @@ func (b *book) try(step Step, e Entry) error {
 		}
 		return b.Sign(ctx, headman, e.ID, e.Last, s)
 	case StepRelease:
-		r := Release{Copies: frozenOf(e)}
+		r := Release{Copies: b.frozenOf(e)}
 		if e.Name.Book == Kriptogram {
 			r.Number = b.propose()
 		}

@@ -319,7 +319,7 @@ func TestRebuild(t *testing.T) {
 	b := smallBook(t)
 	e := b.at(Kriptogram, StateReleased)
 	b.deliver(CopyRef{e.ID, 1}, CopyRejected)
-	b.must(b.Readdress(t.Context(), clerk, CopyRef{e.ID, 1}, FrozenCopy{Copy: 1, Message: vaulted("n"), MessageID: "<n@x>", Address: "n@x.test"}, "x"))
+	b.must(b.Readdress(t.Context(), clerk, CopyRef{e.ID, 1}, FrozenCopy{Copy: 1, Message: vaulted("n"), MessageID: "<n@x>", Address: "n@x.test", Addressee: b.addressee(e, 1)}, "x"))
 	c, err := b.Correspondent(t.Context(), "tegal")
 	b.must(err)
 	c.State, c.Subkey = "", fingerprint(77)

@@ -161,7 +161,9 @@ func (d *Desk) releaseAll(ctx context.Context, all []releasable, limit int64) ([
 func (d *Desk) releaseTogether(ctx context.Context, all []releasable, limit int64) error {
 	for try := 1; ; try++ {
 		err := d.releaseOnce(ctx, all, limit)
-		if coded(err) != "agenda.number_taken" || try == maxProposals {
+		// Both are seen in the commit only, and are other when it is tried anew.
+		moved := coded(err) == "agenda.number_taken" || coded(err) == "agenda.correspondent_changed"
+		if !moved || try == maxProposals {
 			return err
 		}
 	}
@@ -184,42 +186,21 @@ func (d *Desk) releaseOnce(ctx context.Context, all []releasable, limit int64) e
 // freezing.
 const freshFor = 5 * time.Minute
 
-// stale tells whether messages that were frozen ahead are not what would be
-// frozen now: another day, or an addressee who moved, was struck off or has
-// another key.
-func (d *Desk) stale(ctx context.Context, f *frozenAhead) (bool, error) {
+// stale tells whether messages that were frozen ahead would have another date
+// now.
+func (d *Desk) stale(f *frozenAhead) bool {
 	now := d.Now()
-	if now.Sub(f.at) > freshFor || now.In(agenda.WIB).Format(time.DateOnly) != f.at.In(agenda.WIB).Format(time.DateOnly) {
-		return true, nil
-	}
-	stale := false
-	err := d.Book.Within(ctx, func(ctx context.Context) error {
-		for i, r := range f.batch {
-			for k, c := range f.all[i].entry.Copies {
-				corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
-				if err != nil {
-					return err
-				}
-				stale = stale || corr.Address != r.Release.Copies[k].Address || corr.Ended ||
-					takesNumber(f.all[i]) && d.stillTheirs(ctx, f.all[i].entry.Name, f.all[i].draft, c.Copy, corr) != nil
-			}
-		}
-		return nil
-	})
-	return stale, err
+	return now.Sub(f.at) > freshFor || now.In(agenda.WIB).Format(time.DateOnly) != f.at.In(agenda.WIB).Format(time.DateOnly)
 }
 
 // releaseFrozen is releaseAll for entries whose messages were frozen ahead. To
 // send them, it claims their copies in the same transaction. When the freezing
-// failed, what was frozen is stale, or the numbers went elsewhere meanwhile, it
-// begins anew: then nothing is as frozen, and the copies are still to be
+// failed, what was frozen is stale, or the numbers went elsewhere or an addressee
+// changed meanwhile, it begins anew: then nothing is as frozen, and the copies are still to be
 // claimed.
 func (d *Desk) releaseFrozen(ctx context.Context, f *frozenAhead, send bool, limit int64) (entries []agenda.Entry, claimed []agenda.Claimed, asFrozen bool, err error) {
 	batch, err := f.wait()
-	stale := false
-	if err == nil {
-		stale, err = d.stale(ctx, f)
-	}
+	stale := d.stale(f)
 	who := d.actor(f.all[0].sender.Handle)
 	switch {
 	case err != nil || stale:
@@ -400,7 +381,7 @@ func (d *Desk) freeze(ctx context.Context, r releasable, c agenda.Copy, n *agend
 	if err != nil {
 		return agenda.FrozenCopy{}, err
 	}
-	return agenda.FrozenCopy{Copy: c.Copy, MessageID: m.MessageID, Address: corr.Address, Message: o}, nil
+	return agenda.FrozenCopy{Copy: c.Copy, MessageID: m.MessageID, Address: corr.Address, Message: o, Addressee: corr.Last}, nil
 }
 
 // envelope begins a message from the desk.
