@@ -100,8 +100,7 @@ func (d *Desk) freshOfficers(ctx context.Context, s *dossier) error {
 		if o.Fingerprint == s.draft.Paraf.Fingerprint && holdsAny(o, []agenda.Role{agenda.RoleSandiman}) {
 			s.clerk = o
 		}
-		if holdsAny(o, []agenda.Role{agenda.RoleKepalaSeksi}) &&
-			(o.Fingerprint == s.draft.Signature.Fingerprint || s.draft.Wet() && title(o, agenda.RoleKepalaSeksi) == s.draft.Signature.Title) {
+		if holdsAny(o, []agenda.Role{agenda.RoleKepalaSeksi}) && signerNamed(o, s.draft) {
 			s.head = o
 		}
 	}
@@ -115,6 +114,16 @@ func (d *Desk) freshOfficers(ctx context.Context, s *dossier) error {
 		return err
 	}
 	return d.verifyBy(ctx, s.entry.Name, s.clerk, s.text, s.paraf, "paraf")
+}
+
+// signerNamed tells whether a draft names the officer as who is to sign it: by his
+// key, or, where ink is enough, by his title. There nobody's key stands in it,
+// and having none names nobody.
+func signerNamed(o agenda.Officer, draft signedtext.Draft) bool {
+	if draft.Wet() {
+		return title(o, agenda.RoleKepalaSeksi) == draft.Signature.Title
+	}
+	return o.Fingerprint == draft.Signature.Fingerprint
 }
 
 // verifyBy checks a text signature of one of our officers with his pinned
