@@ -73,6 +73,10 @@ func (a *app) sign(ctx context.Context, d *desk.Desk, names []agenda.Name, p des
 	}
 	a.say("sign.head", "n", len(all))
 	for i, pend := range all {
+		if p.Wet != "" {
+			// They are to be read from the sheet that bears the ink: from the screen they would fit any sheet.
+			pend.CheckWords = ""
+		}
 		a.showPending(d, pend, i+1, len(all))
 	}
 	if p.Wet != "" && p.Words == "" {
@@ -184,7 +188,9 @@ func (a *app) showPending(d *desk.Desk, p desk.Pending, i, of int) {
 	if len(p.Downgraded) > 0 {
 		lines = append(lines, a.cat.Text("sign.downgraded", "names", strings.Join(p.Downgraded, ", ")))
 	}
-	lines = append(lines, a.cat.Text("sign.words", "words", p.CheckWords))
+	if p.CheckWords != "" {
+		lines = append(lines, a.cat.Text("sign.words", "words", p.CheckWords))
+	}
 	if !p.Reviewed && d.Config.Profile.ClassPolicy(string(e.Letter.Class)).Review != "none" {
 		lines = append(lines, a.cat.Text("sign.unread", "entry", e.Name))
 	}
