@@ -45,11 +45,11 @@ func (b *Book) NextMailed(ctx context.Context) (Name, error) {
 
 // Mail registers reports and makes them ready to be delivered: all or none.
 // Year is that of the proposed serials; a serial that is not the next one any
-// more is agenda.number_taken. A report that the server certainly refused is
-// cancelled for the one that takes its place, with the reason; any other one
-// under way or delivered for the same entry and reader is
-// agenda.already_mailed, so that no sheet leaves twice; but one of which a
-// delivery notice says that it failed stands in no way.
+// more is agenda.number_taken. A report that the server certainly refused, or
+// that only waits for another address, is cancelled for the one that takes its
+// place, with the reason; any other one under way or delivered for the same
+// entry and reader is agenda.already_mailed, so that no sheet leaves twice; but
+// one of which a delivery notice says that it failed stands in no way.
 func (b *Book) Mail(ctx context.Context, a Actor, year int, all []Mailing, reason string) ([]int64, error) {
 	var ids []int64
 	err := b.update(ctx, a, func(u *update) error {
@@ -82,7 +82,7 @@ func (u *update) mail(year int, m Mailing, reason string) (int64, error) {
 		if _, err := u.take(id, anyLast, StepReport); err != nil {
 			return 0, err
 		}
-		if err := u.supersede(id, m.Reader, reason); err != nil {
+		if err := u.supersede(id, m.Reader, m.Message.Address, reason); err != nil {
 			return 0, err
 		}
 	}
@@ -148,24 +148,43 @@ func scanMailed(row *sql.Row) (id int64, n Name, s CopyState, err error) {
 	return id, n, s, storage(err)
 }
 
-// supersede cancels a refused report for the entry and refuses any other.
-func (u *update) supersede(entry int64, reader, reason string) error {
-	id, name, state, err := scanMailed(u.row(selectMailed, entry, reader))
-	switch {
-	case err != nil || id == 0:
+// supersede cancels a report for the entry that was refused, or that waits for
+// another address than the new one, and refuses any other.
+func (u *update) supersede(entry int64, reader, address, reason string) error {
+	id, name, _, err := scanMailed(u.row(selectMailed, entry, reader))
+	if err != nil || id == 0 {
 		return err
-	case state != CopyRejected:
-		return &Error{code: "agenda.already_mailed", Entry: name}
-	case reason == "":
-		return missingField("reason")
 	}
 	ref := CopyRef{Entry: id, Copy: 1}
 	d, t, err := u.delivery(ref)
 	if err != nil {
+		if errors.Is(err, ErrStepOrder) { // delivered
+			err = &Error{code: "agenda.already_mailed", Entry: name}
+		}
 		return err
 	}
-	_, err = u.append(u.copyEvent(t, d, CopyCancelled, t.state).set("reason", reason))
-	return named(err, name)
+	gives := d.state == CopyRejected
+	if d.state == CopyReady || d.state == CopyDeferred {
+		c := []Claimed{{CopyRef: ref, Entry: name}}
+		if err := u.claimed(c); err != nil {
+			return err
+		}
+		gives = c[0].Address != address
+	}
+	switch {
+	case !gives:
+		return &Error{code: "agenda.already_mailed", Entry: name}
+	case reason == "":
+		return missingField("reason")
+	}
+	said := d.dialogue(Object{}) // of attempts before
+	if err := u.putObject(said); err != nil {
+		return err
+	}
+	if _, err = u.append(u.copyEvent(t, d, CopyCancelled, t.state).set("reason", reason).setHash("dialogue", said.SHA256)); err != nil {
+		return named(err, name)
+	}
+	return u.unqueue(ref)
 }
 
 // MailedFor finds the report by e-mail that stands for an entry and a reader,

@@ -108,12 +108,14 @@ func (a *app) tellMailed(b desk.MailedBefore) error {
 	return a.object(v)
 }
 
-// noAddress is the refusal of a report whose reader has no address.
+// noAddress is the refusal of a report whose reader has no address, or nobody knows which.
 func (a *app) noAddress(r desk.Unmailable) error {
 	args := []any{"entry", a.commas(r.Entries), "name", r.Applicant, "handle", r.Handle}
 	switch {
 	case r.To == desk.ToHead:
 		return &detailed{desk.Refusal(desk.CodeNoHeadAddress), args}
+	case r.Several:
+		return &detailed{desk.Refusal(desk.CodeSameUnit), args}
 	case r.Handle == "":
 		args = append(args, "want", "unknown")
 	}
@@ -151,6 +153,13 @@ func (a *app) showReport(ctx context.Context, d *desk.Desk, e agenda.Entry, x be
 		if !again {
 			next = desk.NextMail
 		}
+	}
+	changed, err := d.MailedElsewhere(ctx, e)
+	if err != nil {
+		return err
+	}
+	if changed {
+		next = desk.NextMail
 	}
 	x.receipts = receipts
 	v := a.viewOf(d, e, x, false)

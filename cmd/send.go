@@ -727,6 +727,9 @@ func (a *app) unsettledCommand(x desk.Delivery) string {
 	}
 	switch x.Code {
 	case desk.CodeAddressChanged:
+		if x.Entry.Book == agenda.Laporan { // it is made anew by `report`; of which letters, the entry says
+			return a.cat.Text("next.command.mail", "entry", a.entryName(x.Entry))
+		}
 		return a.cat.Text("next.command.send", "entry", a.entryName(x.Entry))
 	case desk.CodeAddresseeChanged:
 		return a.cat.Text("next.command.cancel", "entry", a.entryName(x.Entry), "handle", x.Handle)

@@ -21,7 +21,9 @@ const (
 // `send` with its name; for another key, or for nobody, only a person decides.
 func (d *Desk) held(ctx context.Context, e agenda.Entry, c agenda.Copy, corr agenda.Correspondent) (string, error) {
 	switch {
-	case c.Correspondent == 0 || c.State != agenda.CopyReady && c.State != agenda.CopyDeferred:
+	case c.Correspondent == 0:
+		return d.heldReport(ctx, e, c)
+	case c.State != agenda.CopyReady && c.State != agenda.CopyDeferred:
 		return "", nil
 	case corr.Ended:
 		return CodeAddresseeChanged, nil
@@ -99,9 +101,6 @@ func enciphered(draft signedtext.Draft, copyNo int, corr agenda.Correspondent) b
 // hold finds the copies of a released entry that this run leaves alone.
 func (s *sending) hold(ctx context.Context, e agenda.Entry) error {
 	for _, c := range e.Copies {
-		if c.Correspondent == 0 {
-			continue
-		}
 		why, err := s.d.held(ctx, e, c, s.correspondents[c.Correspondent])
 		if err != nil {
 			return err
@@ -116,11 +115,8 @@ func (s *sending) hold(ctx context.Context, e agenda.Entry) error {
 // heldNow is held for a copy that is about to leave: while those before it
 // went, its addressee may have changed.
 func (s *sending) heldNow(ctx context.Context, p parcel) (why string, err error) {
-	if p.copy.Correspondent == 0 {
-		return "", nil
-	}
 	err = s.d.Book.Within(ctx, func(ctx context.Context) error {
-		corr, err := s.d.Book.CorrespondentByID(ctx, p.copy.Correspondent)
+		corr, err := s.d.addresseeOf(ctx, p.copy)
 		if err != nil {
 			return err
 		}
@@ -132,6 +128,14 @@ func (s *sending) heldNow(ctx context.Context, p parcel) (why string, err error)
 	return why, err
 }
 
+// addresseeOf is the correspondent of a copy; a zero one when it has none.
+func (d *Desk) addresseeOf(ctx context.Context, c agenda.Copy) (agenda.Correspondent, error) {
+	if c.Correspondent == 0 {
+		return agenda.Correspondent{}, nil
+	}
+	return d.Book.CorrespondentByID(ctx, c.Correspondent)
+}
+
 // noneHeld refuses an entry with a copy that must not be handed out as it is:
 // for what the server refused, and what was handed out before, that is the same
 // as for what waits.
@@ -141,17 +145,14 @@ func (d *Desk) noneHeld(ctx context.Context, e agenda.Entry) error {
 		if handed || c.State == agenda.CopyRejected {
 			c.State = agenda.CopyReady
 		}
-		if c.Correspondent == 0 {
-			continue
-		}
-		corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+		corr, err := d.addresseeOf(ctx, c)
 		if err != nil {
 			return err
 		}
 		if why, err := d.held(ctx, e, c, corr); err != nil {
 			return err
 		} else if why != "" && !(handed && why == CodeAddressChanged) { // the old address is on the sheet that is out
-			return &Error{code: why, Entry: e.Name, Field: c.Handle}
+			return &Error{code: why, Entry: e.Name, Field: c.Handle, Detail: string(e.Name.Book)}
 		}
 	}
 	return nil

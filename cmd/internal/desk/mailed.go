@@ -18,6 +18,7 @@ import (
 const (
 	CodeNoAddress     = "desk.no_address"      // the applicant has no e-mail address
 	CodeNoHeadAddress = "desk.no_head_address" // the profile has none of the head of the office
+	CodeSameUnit      = "desk.same_unit"       // several applicants of one name, and not one address
 )
 
 // MailParams say which results to report by e-mail.
@@ -44,6 +45,7 @@ type Unmailable struct {
 	To        string
 	Applicant string
 	Handle    string // of the applicant; "": entered under no name
+	Several   bool   // applicants of this name, with different addresses
 	Entries   []agenda.Name
 }
 
@@ -72,7 +74,8 @@ func (b MailedBefore) Unsettled() bool { return b.Entry.State == agenda.StateRel
 //
 // A report of the same entry for the same reader that is on its way or
 // delivered stands in Before and is not made again; one that the server
-// certainly refused gives way to the new one. Registration and release are one
+// certainly refused, or that only waits for an address which the reader has no
+// more, gives way to the new one. Registration and release are one
 // transaction: a crash before leaves messages in the vault that nobody refers
 // to, a crash behind it leaves reports that are ready to be sent.
 func (d *Desk) MailReports(ctx context.Context, p MailParams) (MailPlan, error) {
@@ -136,27 +139,81 @@ func (d *Desk) planMail(ctx context.Context, to string, entries []agenda.Entry, 
 	if to == ToHead {
 		return nil
 	}
-	applicants, err := d.Book.Applicants(ctx)
-	if err != nil {
-		return err
-	}
 	fresh, err := d.unmailed(ctx, entries, ToApplicant, plan)
 	if err != nil {
 		return err
 	}
 	for _, group := range byApplicant(fresh) {
-		whose, address := Unmailable{To: ToApplicant, Applicant: group[0].Letter.Applicant}, ""
-		for _, a := range applicants {
-			if !a.Ended && a.Unit == whose.Applicant && address == "" {
-				whose.Handle, address = a.Handle, a.Email
-			}
+		whose := Unmailable{To: ToApplicant, Applicant: group[0].Letter.Applicant}
+		r, err := d.applicantReader(ctx, whose.Applicant)
+		if err != nil {
+			return err
 		}
+		whose.Handle, whose.Several = r.handle, r.several
+		address := r.address
 		report := func() (Report, error) { return d.applicantReport(ctx, group, true) }
 		if err := plan.add(whose, address, group, report); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// reader is where the reports of a reader go.
+type reader struct {
+	handle, address string // of an applicant
+	known           bool   // the desk knows whose address it is; it may be empty
+	several         bool
+}
+
+// applicantReader finds an applicant by the name that stands in his letters.
+// Entries keep that and no handle: when applicants of one name have different
+// addresses, nobody but a person knows whose letter it was.
+func (d *Desk) applicantReader(ctx context.Context, unit string) (reader, error) {
+	var r reader
+	all, err := d.Book.Applicants(ctx)
+	for _, a := range all {
+		switch {
+		case a.Ended || a.Unit != unit:
+		case r.handle == "":
+			r.handle, r.address, r.known = a.Handle, a.Email, true
+		case a.Email != r.address:
+			r.several = true
+		}
+	}
+	if r.several {
+		r.address, r.known = "", false
+	}
+	return r, err
+}
+
+// heldReport is held for a report: its reader may have got another address
+// since, often because the first one was wrong. It is made anew for that.
+func (d *Desk) heldReport(ctx context.Context, e agenda.Entry, c agenda.Copy) (string, error) {
+	if e.Mailed == nil || c.State != agenda.CopyReady && c.State != agenda.CopyDeferred {
+		return "", nil
+	}
+	r := reader{address: d.Config.Profile.HeadAddress, known: true}
+	if e.Mailed.Reader != ToHead {
+		var err error
+		if r, err = d.applicantReader(ctx, e.Letter.Applicant); err != nil {
+			return "", err
+		}
+	}
+	if r.known && r.address != c.Address {
+		return CodeAddressChanged, nil
+	}
+	return "", nil
+}
+
+// MailedElsewhere tells whether a report waits for an address that its reader
+// has no more.
+func (d *Desk) MailedElsewhere(ctx context.Context, e agenda.Entry) (bool, error) {
+	if len(e.Copies) != 1 {
+		return false, nil
+	}
+	why, err := d.heldReport(ctx, e, e.Copies[0])
+	return why != "", err
 }
 
 func (p *MailPlan) add(whose Unmailable, address string, entries []agenda.Entry, report func() (Report, error)) error {
@@ -192,7 +249,11 @@ func (d *Desk) unmailed(ctx context.Context, entries []agenda.Entry, reader stri
 			if err != nil {
 				return nil, err
 			}
-			if report.Copies[0].State == agenda.CopyRejected {
+			why, err := d.heldReport(ctx, report, report.Copies[0])
+			if err != nil {
+				return nil, err
+			}
+			if report.Copies[0].State == agenda.CopyRejected || why != "" {
 				id = 0
 			} else {
 				i = len(plan.Before)
