@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"errors"
+	"strconv"
 	"strings"
 )
 
@@ -238,6 +239,21 @@ func (b *Book) EachContent(ctx context.Context, fn func(entry int64, content, do
 				return nil
 			}
 			return fn(e.entry, e.get("content"), e.get("documents"))
+		})
+	})
+}
+
+// EachContentOfSize is EachContent for the drafts in book kriptogram whose
+// documents may be one of the size.
+func (b *Book) EachContentOfSize(ctx context.Context, size int64, fn func(entry int64, content string) error) error {
+	return b.view(ctx, func(q *reader) error {
+		const where = `WHERE e.entry IN (SELECT id FROM entry WHERE book='kriptogram')
+ AND EXISTS (SELECT 1 FROM text x WHERE x.seq=e.seq AND instr(x.body, CAST($1 AS BLOB)) > 0) ORDER BY e.seq`
+		return readEvents(ctx, q, where, []any{" ukuran " + strconv.FormatInt(size, 10)}, func(e *event) error {
+			if e.typ.name != "entry.drafted" {
+				return nil
+			}
+			return fn(e.entry, e.get("content"))
 		})
 	})
 }

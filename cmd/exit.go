@@ -103,6 +103,7 @@ var statusOfCode = map[string]int{
 	"desk.no_key":           exitKey,
 	"desk.no_scan":          exitStep,
 	"desk.none":             exitNoDesk,
+	"desk.plaintext":        exitStep,
 	"desk.same_unit":        exitUsage,
 	"desk.not_archived":     exitStep,
 	"desk.not_drafted":      exitStep,

@@ -121,11 +121,15 @@ func (d *Desk) attach(ctx context.Context, p AttachParams) (agenda.Entry, error)
 var entryLike = regexp.MustCompile(`^([KkSs][1-9][0-9]{0,6})(?:[^0-9].*)?$`)
 
 // rightScan watches for the commonest accident of the service, the wrong scan
-// on the right line: a file that is named after another entry is refused, one
-// whose octets are the scan of another entry is told.
+// on the right line: a file that is named after another entry is refused, and
+// one that is the plaintext of a kriptogram; one whose octets are the scan of
+// another entry is told.
 func (d *Desk) rightScan(ctx context.Context, doc document, p AttachParams) error {
 	if m := entryLike.FindStringSubmatch(doc.base); m != nil && !p.Anyway && !strings.EqualFold(m[1], p.Name.String()) {
 		return &Error{code: CodeScanName, Entry: p.Name, Field: doc.path}
+	}
+	if err := d.noPlaintext(ctx, p.Name, doc); err != nil {
+		return err
 	}
 	if p.Same == nil {
 		return nil

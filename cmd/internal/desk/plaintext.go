@@ -179,3 +179,35 @@ func bare(path string) bool {
 		(bytes.HasPrefix(head, []byte(backupNote+"\x00")) || bytes.HasPrefix(head, []byte("PaxHeaders.0/"+backupNote+"\x00")))
 	return book || backup
 }
+
+// CodePlaintext refuses a file that is the plaintext of a kriptogram of this
+// desk: it would lie in the vault, and leave as ordinary news.
+const CodePlaintext = "desk.plaintext"
+
+// noPlaintext refuses a document that was enciphered here, by itself, for some
+// letter. It is left at its beginning.
+func (d *Desk) noPlaintext(ctx context.Context, n agenda.Name, doc document) error {
+	sum, err := digest(doc.file)
+	if err == nil {
+		_, err = doc.file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return &Error{code: CodeFile, Field: doc.path, Err: err}
+	}
+	of := int64(0)
+	err = d.Book.EachContentOfSize(ctx, doc.size, func(entry int64, record string) error {
+		content, err := signedtext.ParseContent([]byte(record))
+		if err == nil && content.Text == sum { // one that cannot be read is told by the audit
+			of = entry
+		}
+		return nil
+	})
+	if err != nil || of == 0 {
+		return err
+	}
+	e, err := d.Book.EntryByID(ctx, of)
+	if err != nil {
+		return err
+	}
+	return &Error{code: CodePlaintext, Entry: n, Field: doc.path, Detail: e.Name.Long()}
+}

@@ -147,15 +147,26 @@ func (d *Desk) MaySign(ctx context.Context, p SignParams) error {
 	default:
 		err = d.mayUse(pend.Head)
 	}
-	if err == nil && p.Wet != "" {
-		var docs []document
-		docs, err = openDocuments([]string{p.Wet})
-		closeDocuments(docs)
+	if err == nil {
+		err = d.maySheet(ctx, p)
 	}
 	if err != nil {
 		return err
 	}
 	return d.rehearse(ctx, d.actor(pend.Head.Handle))
+}
+
+// maySheet refuses a scan of the sheet signed in ink that cannot be kept.
+func (d *Desk) maySheet(ctx context.Context, p SignParams) error {
+	if p.Wet == "" {
+		return nil
+	}
+	docs, err := openDocuments([]string{p.Wet})
+	if err != nil {
+		return err
+	}
+	defer closeDocuments(docs)
+	return d.noPlaintext(ctx, p.Name, docs[0])
 }
 
 // Sign does step 6 of service A.
@@ -171,6 +182,9 @@ func (d *Desk) Sign(ctx context.Context, p SignParams) (agenda.Entry, error) {
 func (d *Desk) sign(ctx context.Context, p SignParams) (agenda.Entry, error) {
 	pend, rec, err := d.signable(ctx, p)
 	e := pend.Entry
+	if err == nil {
+		err = d.maySheet(ctx, p)
+	}
 	if err != nil {
 		return e, err
 	}
