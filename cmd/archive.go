@@ -59,7 +59,7 @@ func (a *app) archiveCommand() *cobra.Command {
 
 // archived tells that an entry is filed, now or since an earlier time.
 func (a *app) archived(e agenda.Entry, began time.Time) error {
-	return a.result(archivedOf(e), func(w io.Writer) {
+	return a.result(a.archivedOf(e), func(w io.Writer) {
 		if e.Archived.At.Before(began.Truncate(time.Millisecond)) {
 			fmt.Fprintln(w, a.cat.Text("archive.already", "entry", e.Name, "time", a.cat.DateTime(e.Archived.At)))
 			return
@@ -84,9 +84,9 @@ type archivedCopyJSON struct {
 	Length int64 `json:"length"`
 }
 
-func archivedOf(e agenda.Entry) archivedJSON {
+func (a *app) archivedOf(e agenda.Entry) archivedJSON {
 	out := archivedJSON{
-		Schema: "sandi.archived/1", Entry: e.Name.String(), State: string(e.State), Box: e.Archived.Box,
+		Schema: "sandi.archived/1", Entry: a.entryName(e.Name), State: string(e.State), Box: e.Archived.Box,
 		Place: render.Text(e.Archived.Place), ArchivedAt: render.Instant(e.Archived.At), Copies: []archivedCopyJSON{},
 	}
 	for _, c := range e.Archived.Copies {

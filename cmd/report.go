@@ -88,7 +88,7 @@ func (a *app) reportResult(ctx context.Context, d *desk.Desk, names []agenda.Nam
 	}
 	if a.flags.json {
 		for i, r := range reports {
-			if err := a.object(reportOf(r, paths[i])); err != nil {
+			if err := a.object(a.reportOf(r, paths[i])); err != nil {
 				return err
 			}
 		}
@@ -214,13 +214,13 @@ type reportJSON struct {
 	Before    bool     `json:"before"`  // made by an earlier run
 }
 
-func reportOf(r desk.Report, path string) reportJSON {
+func (a *app) reportOf(r desk.Report, path string) reportJSON {
 	out := reportJSON{
 		Schema: "sandi.report/1", Kind: "result", To: r.To, Applicant: render.Text(r.Applicant), Entries: []string{},
 		Path: render.Text(path), Text: string(r.Text),
 	}
 	for _, n := range r.Entries {
-		out.Entries = append(out.Entries, n.String())
+		out.Entries = append(out.Entries, a.entryName(n))
 	}
 	return out
 }

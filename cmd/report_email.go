@@ -32,7 +32,7 @@ func (a *app) mailReports(ctx context.Context, c *cobra.Command, d *desk.Desk, n
 	var statuses []int
 	var leaving []agenda.Name
 	for _, r := range plan.New {
-		v := reportOf(r.Report, "")
+		v := a.reportOf(r.Report, "")
 		v.Mailed, v.Address = render.Text(r.Name.Long()), &r.Address
 		if a.flags.dryRun {
 			statuses = append(statuses, exitDone)
@@ -103,7 +103,7 @@ func (a *app) tellMailed(b desk.MailedBefore) error {
 		a.say("report.email_before", "entry", b.Entry.Name, "names", ranges(b.Entries, a.thisYear()), "state", word)
 		return nil
 	}
-	v := reportOf(desk.Report{To: b.Entry.Mailed.Reader, Applicant: b.Entry.Letter.Applicant, Entries: b.Entries}, "")
+	v := a.reportOf(desk.Report{To: b.Entry.Mailed.Reader, Applicant: b.Entry.Letter.Applicant, Entries: b.Entries}, "")
 	v.Mailed, v.Address, v.State, v.Before = render.Text(b.Entry.Name.Long()), &c.Address, render.Text(string(c.State)), true
 	return a.object(v)
 }

@@ -396,12 +396,12 @@ func (a *app) showPlan(p desk.Plan) {
 			if size > 0 {
 				octets = a.cat.Size(size)
 			}
-			table.Add(e.Name.String(), number, strings.Join(x.Units, "; "), pages, octets)
+			table.Add(a.entryName(e.Name), number, strings.Join(x.Units, "; "), pages, octets)
 		}
 	}
 	for _, x := range p.Release {
 		if x.Entry.Name.Book == agenda.Kriptogram {
-			numbers = append(numbers, x.Entry.Name.String()+" "+x.Number)
+			numbers = append(numbers, a.entryName(x.Entry.Name)+" "+x.Number)
 		}
 	}
 	_, _ = table.WriteTo(a.talk)
@@ -437,10 +437,10 @@ func unitWidth(p desk.Plan) int {
 func (a *app) tellDelivery(x desk.Delivery, width int, again bool) {
 	if a.flags.json {
 		// The reader of a pipe that is gone does not stop the sending.
-		_ = render.WriteJSON(a.term.Out(), deliveryOf(x))
+		_ = render.WriteJSON(a.term.Out(), a.deliveryOf(x))
 		return
 	}
-	name := fmt.Sprintf("%-4s", x.Entry)
+	name := fmt.Sprintf("%-4s", a.entryName(x.Entry))
 	if x.Number != "" {
 		name += "  " + x.Number
 		if x.Of > 1 {
@@ -652,7 +652,7 @@ func (a *app) tellBack(entries []agenda.Entry) {
 	var letters []string
 	for _, e := range entries {
 		if e.Name.Book == agenda.Surat && e.State == agenda.StateSent {
-			letters = append(letters, e.Name.String()+" "+a.clockOnly(e.SentAt))
+			letters = append(letters, a.entryName(e.Name)+" "+a.clockOnly(e.SentAt))
 		}
 	}
 	if len(letters) > 0 {
@@ -942,7 +942,7 @@ func (a *app) sendManual(ctx context.Context, d *desk.Desk, n agenda.Name, f sen
 		Number  *string  `json:"number"`
 		State   string   `json:"state"`
 		Folders []string `json:"folders"`
-	}{"sandi.manual/1", n.String(), render.Text(e.Number), string(e.State), folders}
+	}{"sandi.manual/1", a.entryName(n), render.Text(e.Number), string(e.State), folders}
 	if v.Folders == nil {
 		v.Folders = []string{}
 	}
@@ -950,7 +950,7 @@ func (a *app) sendManual(ctx context.Context, d *desk.Desk, n agenda.Name, f sen
 		for _, folder := range folders {
 			fmt.Fprintln(w, render.Safe(folder))
 		}
-		a.say("send.handed", "entry", n, "n", len(folders))
+		a.say("send.handed", "entry", a.entryName(n), "n", len(folders))
 	})
 	return cmp.Or(err, a.told(left))
 }
@@ -973,7 +973,7 @@ type deliveryJSON struct {
 	Retry         string  `json:"retry"`
 }
 
-func deliveryOf(x desk.Delivery) deliveryJSON {
+func (a *app) deliveryOf(x desk.Delivery) deliveryJSON {
 	retry := "no"
 	switch x.State {
 	case agenda.CopyDeferred, agenda.CopyReady, "":
@@ -982,7 +982,7 @@ func deliveryOf(x desk.Delivery) deliveryJSON {
 		retry = "ask"
 	}
 	return deliveryJSON{
-		Schema: "sandi.delivery/1", Entry: x.Entry.String(), Number: render.Text(x.Number), Copy: x.Copy, Of: x.Of,
+		Schema: "sandi.delivery/1", Entry: a.entryName(x.Entry), Number: render.Text(x.Number), Copy: x.Copy, Of: x.Of,
 		Correspondent: x.Handle, Unit: render.Text(x.Unit), State: render.Text(string(x.State)), Attempt: x.Attempt,
 		At: render.Instant(x.At), Reply: render.Text(x.Reply), QueueID: render.Text(x.QueueID), NextAt: render.Instant(x.NextAt),
 		Code: render.Text(x.Code), Retry: retry,
@@ -1032,7 +1032,7 @@ func (a *app) sendSummary(d *desk.Desk, res desk.SendResult, n int) error {
 	}
 	number := func(n agenda.Name, number string) {
 		if number != "" {
-			out.Numbers = append(out.Numbers, numberJSON{n.String(), number})
+			out.Numbers = append(out.Numbers, numberJSON{a.entryName(n), number})
 		}
 	}
 	if a.flags.dryRun {
@@ -1047,10 +1047,10 @@ func (a *app) sendSummary(d *desk.Desk, res desk.SendResult, n int) error {
 		out.Entries = append(out.Entries, render.EntryOf(e, d.Due(e).At(), e.Name.Book == agenda.Kriptogram))
 	}
 	for _, x := range res.Waiting {
-		out.Waiting = append(out.Waiting, deliveryOf(x))
+		out.Waiting = append(out.Waiting, a.deliveryOf(x))
 	}
 	for _, x := range res.Skipped {
-		out.Skipped = append(out.Skipped, skippedJSON{deliveryOf(x), a.skippedWhy(x), a.unsettledCommand(x)})
+		out.Skipped = append(out.Skipped, skippedJSON{a.deliveryOf(x), a.skippedWhy(x), a.unsettledCommand(x)})
 	}
 	if o := res.Outage; o != nil {
 		out.Outage = &outageJSON{render.Instant(o.From), render.Instant(o.Until), int64(o.Until.Sub(o.From) / time.Second)}

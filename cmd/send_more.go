@@ -299,9 +299,9 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 			words = a.cat.Text("send.receipt_strange."+r.Why, "how", a.cat.Text("send.receipt_kind."+string(r.Kind)),
 				"address", render.Safe(cmp.Or(r.Address, "-")), "number", r.Number, "time", a.cat.ShortDate(r.At)+" "+a.cat.Clock(r.At))
 		}
-		fmt.Fprintf(a.out, " %-5s %s  %s\n", r.Entry, render.Safe(cmp.Or(r.Unit, r.Handle)), words)
+		fmt.Fprintf(a.out, " %-5s %s  %s\n", a.entryName(r.Entry), render.Safe(cmp.Or(r.Unit, r.Handle)), words)
 		if r.Resolved {
-			a.print("send.receipt_resolved", "entry", r.Entry, "copy", r.Ref.Copy)
+			a.print("send.receipt_resolved", "entry", a.entryName(r.Entry), "copy", r.Ref.Copy)
 		}
 	}
 	if err != nil && res.Messages == 0 {

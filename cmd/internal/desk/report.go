@@ -161,7 +161,7 @@ func (w withdrawals) of(e agenda.Entry, c agenda.Copy) []agenda.Entry {
 func (w withdrawals) words(e agenda.Entry, c agenda.Copy) string {
 	var parts []string
 	for _, by := range w.of(e, c) {
-		parts = append(parts, by.Letter.Retracts+"; diralat atau ditarik dengan "+by.Name.String())
+		parts = append(parts, by.Letter.Retracts+"; diralat atau ditarik dengan "+by.Name.In(e.Name.Year))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -202,7 +202,7 @@ func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry, mailed bo
 				Destination: c.Handle, Sent: when(c, now), Confirmed: confirmed(receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}, now),
 			}
 			if r, ok := Confirmation(receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}); ok && r.Failed() {
-				s.Notes = append(s.Notes, fmt.Sprintf("%s salinan %d tidak sampai menurut laporan server, %s.", e.Name, c.Copy, shortMoment(r.At)))
+				s.Notes = append(s.Notes, fmt.Sprintf("%s salinan %d tidak sampai menurut laporan server, %s.", d.entryName(e.Name), c.Copy, shortMoment(r.At)))
 			}
 			if c.Correspondent != 0 {
 				corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
@@ -224,28 +224,28 @@ func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry, mailed bo
 			}
 			if words := withdrawn.words(e, c); words != "" {
 				s.Counts.Withdrawn++
-				s.Notes = append(s.Notes, fmt.Sprintf("%s kepada %s: %s.", e.Name, rc.Destination, words))
+				s.Notes = append(s.Notes, fmt.Sprintf("%s kepada %s: %s.", d.entryName(e.Name), rc.Destination, words))
 			}
 			copies = append(copies, rc)
 		}
 		if e.Letter.Retracts != "" {
-			s.Notes = append(s.Notes, fmt.Sprintf("%s meralat atau menarik %s: %s.", e.Name, shortName(e.Letter.Refers, e.Name.Year), e.Letter.Retracts))
+			s.Notes = append(s.Notes, fmt.Sprintf("%s meralat atau menarik %s: %s.", d.entryName(e.Name), shortName(e.Letter.Refers, now.In(agenda.WIB).Year()), e.Letter.Retracts))
 		}
 		if due := d.Due(e).At(); e.SentAt.After(due) {
 			s.Counts.Late++
-			s.Notes = append(s.Notes, fmt.Sprintf("%s terkirim %s, batas waktu %s.", e.Name, shortMoment(e.SentAt), shortMoment(due)))
+			s.Notes = append(s.Notes, fmt.Sprintf("%s terkirim %s, batas waktu %s.", d.entryName(e.Name), shortMoment(e.SentAt), shortMoment(due)))
 		}
 		if n := len(e.Corrections); n > 0 {
-			s.Notes = append(s.Notes, fmt.Sprintf("%s diperbaiki %d kali sebelum dikirim.", e.Name, n))
+			s.Notes = append(s.Notes, fmt.Sprintf("%s diperbaiki %d kali sebelum dikirim.", d.entryName(e.Name), n))
 		}
 		if e.Name.Book == agenda.Surat {
 			s.Ordinary = append(s.Ordinary, extract.OrdinaryResult{
-				Entry: e.Name.String(), Applicant: e.Letter.Applicant, LetterNumber: e.Letter.Number,
+				Entry: d.entryName(e.Name), Applicant: e.Letter.Applicant, LetterNumber: e.Letter.Number,
 				Received: moment(received(e), now), Copies: copies,
 			})
 			continue
 		}
-		x := extract.ExcludedResult{Entry: e.Name.String(), Number: e.Number, Copies: copies}
+		x := extract.ExcludedResult{Entry: d.entryName(e.Name), Number: e.Number, Copies: copies}
 		if mailed {
 			x.Number, x.Copies = "-", []extract.ResultCopy{{Destination: countedWords(e), Sent: moment(e.SentAt, now)}}
 		}
@@ -273,6 +273,10 @@ func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry, mailed bo
 	}
 	return Report{To: ToHead, Text: text.Bytes(), PDF: pdf.Bytes()}, nil
 }
+
+// entryName is a name as a sheet of today has it: serials begin anew each year,
+// so that one of another year is named with it.
+func (d *Desk) entryName(n agenda.Name) string { return n.In(d.Now().In(agenda.WIB).Year()) }
 
 // shortName leaves the year out where it is that of the entry beside it.
 func shortName(long string, year int) string {
@@ -314,7 +318,7 @@ func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry, mail
 	}
 	for _, e := range entries {
 		item := extract.NoticeItem{
-			Entry: e.Name.String(), Request: e.Letter.Request, LetterNumber: e.Letter.Number,
+			Entry: d.entryName(e.Name), Request: e.Letter.Request, LetterNumber: e.Letter.Number,
 			LetterDate: letterDate(e.Letter.Date), Addressees: len(e.Copies),
 		}
 		if !e.SentAt.IsZero() {

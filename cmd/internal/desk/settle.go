@@ -360,7 +360,7 @@ func manualNote(e agenda.Entry, c agenda.Copy, subject string, names []string) [
 	}
 	w("6. Kirim satu kali, lalu simpan email itu dari kotak Terkirim (.eml).")
 	w("7. Catat waktu kirim:")
-	w("     sandi send " + e.Name.String() + " --sent --copy " + itoa(c.Copy) + " --at JJ.MM --evidence BERKAS")
+	w("     sandi send " + e.Name.Long() + " --sent --copy " + itoa(c.Copy) + " --at JJ.MM --evidence BERKAS")
 	w("")
 	w("Bila webmail dapat mengirim berkas .eml tanpa diubah, pesan.eml sudah lengkap.")
 	if e.Name.Book == agenda.Kriptogram {

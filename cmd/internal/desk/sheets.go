@@ -442,7 +442,7 @@ func (d *Desk) PrintSlips(ctx context.Context, w io.Writer, names []agenda.Name,
 			return err
 		}
 		s := extract.Slip{
-			Entry: e.Name.String(), LetterNumber: e.Letter.Number, LetterDate: letterDate(e.Letter.Date),
+			Entry: d.entryName(e.Name), LetterNumber: e.Letter.Number, LetterDate: letterDate(e.Letter.Date),
 			Sender: d.Config.Profile.Title(string(Clerk(e.Name.Book))),
 		}
 		for _, c := range e.Copies {
