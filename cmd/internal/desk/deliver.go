@@ -276,7 +276,7 @@ func (s *sending) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next, err := s.d.numbering(ctx)
+	next, err := s.d.numberingFor(ctx, found)
 	if err != nil {
 		return err
 	}

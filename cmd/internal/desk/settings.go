@@ -37,6 +37,9 @@ func (d *Desk) EditSettings(ctx context.Context, change func([]byte) ([]byte, er
 	if err := d.knows(ctx, c.As); err != nil {
 		return err
 	}
+	if err := d.numbers(ctx, c.Profile.Number); err != nil {
+		return err
+	}
 	who, err := d.ActingOr(ctx, agenda.RoleSandiman, agenda.RoleOperator)
 	if err != nil && d.opts.As == d.Config.As && c.As != d.Config.As {
 		// The settings named somebody who may not act any more: who follows changes them.
@@ -54,6 +57,19 @@ func (d *Desk) EditSettings(ctx context.Context, change func([]byte) ([]byte, er
 	}
 	d.Config, d.Hours = c, hours
 	return d.Book.RecordConfig(ctx, who, dataObject(edited, yamlMedia))
+}
+
+// numbers refuses a form of numbers in the settings under which no kriptogram
+// could leave any more: one that cannot be read, or another one within a year.
+func (d *Desk) numbers(ctx context.Context, n config.Number) error {
+	if n.Template == d.Config.Profile.Number.Template {
+		return nil
+	}
+	t, err := agenda.ParseTemplate(n.Template)
+	if err == nil {
+		_, err = d.Book.ProposeNumber(ctx, t, agenda.NumberFields{Unit: n.Unit, Archive: n.Archive})
+	}
+	return err
 }
 
 // knows refuses a name in the settings that is no officer of the desk: nobody
