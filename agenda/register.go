@@ -1,6 +1,7 @@
 package agenda
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -220,7 +221,8 @@ func (u *update) approved(handle string) error {
 
 // Register enters letters in the books: all or none. A letter whose Once token
 // is already in the log is not entered again; its entry is returned with
-// Existed set. With another number it is agenda.once_other.
+// Existed set. With a number that was neither entered nor is its number now it is
+// agenda.once_other.
 func (b *Book) Register(ctx context.Context, a Actor, regs ...Registration) ([]Registered, error) {
 	out := make([]Registered, 0, len(regs))
 	err := b.update(ctx, a, func(u *update) error {
@@ -304,7 +306,7 @@ func (u *update) registeredOnce(once Hash) (Registered, error) {
 }
 
 // sameLetter refuses a token that another letter was entered under: it would
-// pass for that one, and be lost. A correction does not change what was entered.
+// pass for that one, and be lost.
 func (u *update) sameLetter(known Registered, l Letter) error {
 	events, err := eventsOf(u.ctx, u.b.conn, []int64{known.ID})
 	if err != nil {
@@ -318,7 +320,12 @@ func (u *update) sameLetter(known Registered, l Letter) error {
 	if was == "" || was == normal(l.Number) { // "" when its text was destroyed
 		return nil
 	}
-	return &Error{code: "agenda.once_other", Entry: known.Entry, Field: "once", Value: was}
+	// A number that was corrected in the book is corrected in the script too.
+	now, err := readEntry(u.ctx, u.b.conn, known.ID)
+	if err != nil || now.Letter.Number == normal(l.Number) {
+		return err
+	}
+	return &Error{code: "agenda.once_other", Entry: known.Entry, Field: "once", Value: cmp.Or(now.Letter.Number, was)}
 }
 
 // Known tells whether a letter with the token was registered already, and as
