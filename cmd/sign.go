@@ -220,7 +220,7 @@ func (a *app) giveBack(ctx context.Context, d *desk.Desk, n agenda.Name, reason 
 		a.say("sign.return_dry", "entry", n)
 		return a.wouldDo("sandi.signature/1", n)
 	}
-	e, err := d.Return(ctx, n, reason, a.secrets())
+	e, err := d.Return(ctx, desk.ReturnParams{Name: n, Reason: reason, Secrets: a.secrets()})
 	if err != nil {
 		return err
 	}
@@ -305,7 +305,7 @@ func (a *app) review(ctx context.Context, d *desk.Desk) error {
 		case "t":
 			accept = append(accept, pend)
 		case "k":
-			back = append(back, returned{w.Name, reason})
+			back = append(back, returned{w.Name, pend.Entry.Drafted.Manifest, reason})
 		}
 		if choice == "s" {
 			break
@@ -345,8 +345,9 @@ func (a *app) listed(names []agenda.Name) string {
 }
 
 type returned struct {
-	name   agenda.Name
-	reason string
+	name     agenda.Name
+	manifest agenda.Hash // of the draft that was shown
+	reason   string
 }
 
 // decide signs and returns what was chosen. What fails is told and does not stop the rest.
@@ -367,7 +368,7 @@ func (a *app) decide(ctx context.Context, d *desk.Desk, accept []desk.Pending, b
 		a.print("sign.done", "names", a.listed(done), "n", len(done), "time", a.cat.Clock(d.Now()))
 	}
 	for _, r := range back {
-		e, err := d.Return(ctx, r.name, r.reason, a.secrets())
+		e, err := d.Return(ctx, desk.ReturnParams{Name: r.name, Manifest: r.manifest, Reason: r.reason, Secrets: a.secrets()})
 		if hopeless(err) {
 			return err
 		}

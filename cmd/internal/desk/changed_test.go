@@ -205,3 +205,19 @@ func TestRevocationCountsForEveryUse(t *testing.T) {
 		})
 	}
 }
+
+// While the head goes through his queue, the sandiman may encipher anew.
+func TestReturnOfTheDraftThatWasShown(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.encrypted("jateng")
+	shown := f.entry(n).Drafted.Manifest
+	_, err := f.Encrypt(t.Context(), EncryptParams{Name: n, Documents: []string{f.file("surat.pdf", plainLetter)}, Again: true, Reason: "lampiran", Secrets: right})
+	f.check(err)
+	_, err = f.Return(t.Context(), ReturnParams{Name: n, Manifest: shown, Reason: "lampiran kurang", Secrets: right})
+	if e := f.entry(n); coded(err) != CodeStale || e.State != agenda.StateDrafted || e.Returned != nil {
+		t.Errorf("error %v, state %s, returned %v", err, e.State, e.Returned)
+	}
+	_, err = f.Return(t.Context(), ReturnParams{Name: n, Manifest: f.entry(n).Drafted.Manifest, Reason: "lampiran kurang", Secrets: right})
+	f.check(err)
+}

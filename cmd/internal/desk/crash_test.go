@@ -64,7 +64,7 @@ func child(step string) error {
 	case "sign":
 		_, err = d.Sign(ctx, SignParams{Name: name, Secrets: right})
 	case "return":
-		_, err = d.Return(ctx, name, "tujuan tidak sesuai", right)
+		_, err = d.Return(ctx, ReturnParams{Name: name, Reason: "tujuan tidak sesuai", Secrets: right})
 	case "attach":
 		_, err = d.Attach(ctx, AttachParams{Name: name, Files: []string{os.Getenv(childFile)}})
 	case "send":

@@ -40,7 +40,7 @@ func paperOffice(t *testing.T) (*office, []agenda.Name) {
 	v := f.entry(void)
 	f.check(f.Book.Void(ctx, f.Nobody(), v.ID, v.Last, "dicatat dua kali", "Kepala Seksi"))
 	back := f.encrypted("batang")
-	_, err = f.Return(ctx, back, "tujuan", right)
+	_, err = f.Return(ctx, ReturnParams{Name: back, Reason: "tujuan", Secrets: right})
 	f.check(err)
 	p, err := f.Book.AddComplaint(ctx, f.Nobody(), agenda.Complaint{Channel: agenda.ComplaintIndirect, Via: "telepon", Complainant: "Kecamatan Utara", Text: "terlambat"})
 	f.check(err)

@@ -306,22 +306,35 @@ func (d *Desk) MayReturn(ctx context.Context, name agenda.Name) error {
 	return d.rehearse(ctx, d.actor(head.Handle))
 }
 
+// ReturnParams say which draft goes back, and why.
+type ReturnParams struct {
+	Name   agenda.Name
+	Reason string
+	// Manifest, when set, is the draft that the head was shown: a newer one is
+	// refused, since his reason is not about it.
+	Manifest agenda.Hash
+	Secrets  Secrets
+}
+
 // Return gives a draft, signed or not, back to the sandiman. In the modes
 // with a key the head signs the return, so that nobody else can.
-func (d *Desk) Return(ctx context.Context, name agenda.Name, reason string, s Secrets) (agenda.Entry, error) {
-	e, head, err := d.returnable(ctx, name)
+func (d *Desk) Return(ctx context.Context, p ReturnParams) (agenda.Entry, error) {
+	e, head, err := d.returnable(ctx, p.Name)
 	if err != nil {
 		return e, err
 	}
-	rec := agenda.ReturnRecord{Draft: e.Draft, Reason: reason}
+	if !p.Manifest.IsZero() && p.Manifest != e.Drafted.Manifest {
+		return e, &Error{code: CodeStale, Entry: e.Name, Detail: "draft"}
+	}
+	rec := agenda.ReturnRecord{Draft: e.Draft, Reason: p.Reason}
 	if d.Config.Profile.Signature != "wet" {
 		text, err := signedtext.Return{
-			Draft: e.Drafted.Manifest, Entry: e.Name.Long(), Number: e.Draft, At: d.Now(), Reason: reason,
+			Draft: e.Drafted.Manifest, Entry: e.Name.Long(), Number: e.Draft, At: d.Now(), Reason: p.Reason,
 		}.Encode()
 		if err != nil {
 			return e, err
 		}
-		key, err := d.unlock(ctx, head, agenda.RoleKepalaSeksi, ForReturn, s)
+		key, err := d.unlock(ctx, head, agenda.RoleKepalaSeksi, ForReturn, p.Secrets)
 		if err != nil {
 			return e, err
 		}
