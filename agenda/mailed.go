@@ -134,10 +134,12 @@ func (m Mailing) check() error {
 }
 
 // selectMailed finds what stands for an entry and a reader: not voided, not
-// cancelled, and no notice came back that says it did not arrive.
+// cancelled, and nothing came back that says it did not arrive. What arrived in
+// one mailbox of the reader did, whatever another one says.
 const selectMailed = `SELECT e.id, e.year, e.serial, c.state FROM mailed m JOIN entry e ON e.id=m.report JOIN copy c ON c.entry=e.id
  WHERE m.entry=$1 AND m.reader=$2 AND e.state<>'void' AND c.state<>'cancelled'
- AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.entry=e.id AND r.kind='dsn' AND r.action='failed') ORDER BY e.id DESC LIMIT 1`
+ AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.entry=e.id AND r.kind='dsn' AND r.action='failed'
+ AND NOT EXISTS (SELECT 1 FROM receipt a WHERE a.entry=e.id AND ` + arrivedSQL + `)) ORDER BY e.id DESC LIMIT 1`
 
 func scanMailed(row *sql.Row) (id int64, n Name, s CopyState, err error) {
 	n.Book = Laporan

@@ -56,6 +56,9 @@ func (r Receipt) Arrived() bool {
 	return true
 }
 
+// arrivedSQL is [Receipt.Arrived] of a row a.
+const arrivedSQL = "(a.action='delivered' OR a.kind='reply' OR (a.kind='mdn' AND a.action NOT IN ('failed', 'deleted')))"
+
 // Failed tells whether the receipt says that the message did not arrive.
 func (r Receipt) Failed() bool { return r.Kind == ReceiptDSN && r.Action == "failed" }
 
@@ -194,8 +197,7 @@ func (b *Book) Unconfirmed(ctx context.Context, after, before time.Time) ([]Outs
 		rows, err := q.QueryContext(ctx, `SELECT c.entry, c.copy, e.book, c.settled_at,
  EXISTS (SELECT 1 FROM receipt r WHERE r.entry=c.entry AND r.copy=c.copy AND r.kind='dsn' AND r.action='failed')
  FROM copy c JOIN entry e ON e.id=c.entry WHERE c.state IN ('accepted', 'evidenced') AND c.settled_at>=$1 AND c.settled_at<$2
- AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.entry=c.entry AND r.copy=c.copy
- AND (r.action='delivered' OR r.kind='reply' OR (r.kind='mdn' AND r.action NOT IN ('failed', 'deleted'))))
+ AND NOT EXISTS (SELECT 1 FROM receipt a WHERE a.entry=c.entry AND a.copy=c.copy AND `+arrivedSQL+`)
  ORDER BY c.settled_at, c.entry, c.copy`, formatStamp(after), formatStamp(before))
 		if err != nil {
 			return storage(err)
