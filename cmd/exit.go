@@ -101,6 +101,7 @@ var statusOfCode = map[string]int{
 	"desk.no_certificate":   exitKey,
 	"desk.no_head_address":  exitUsage,
 	"desk.no_key":           exitKey,
+	"desk.no_review":        exitKey,
 	"desk.no_scan":          exitStep,
 	"desk.none":             exitNoDesk,
 	"desk.plaintext":        exitStep,

@@ -377,7 +377,7 @@ func (d *Desk) Read(ctx context.Context, p ReadParams) (ReadResult, error) {
 	if err != nil {
 		return res, err
 	}
-	packet, err := d.Book.ReviewPacket(ctx, pend.Entry.ID)
+	packet, err := d.reviewPacket(ctx, pend)
 	if err != nil {
 		return res, err
 	}
@@ -402,6 +402,17 @@ func (d *Desk) Read(ctx context.Context, p ReadParams) (ReadResult, error) {
 		return res, err
 	}
 	return res, out.Commit()
+}
+
+// CodeNoReview refuses a head without a key what only his key could open.
+const CodeNoReview = "desk.no_review"
+
+func (d *Desk) reviewPacket(ctx context.Context, p Pending) ([]byte, error) {
+	packet, err := d.Book.ReviewPacket(ctx, p.Entry.ID)
+	if coded(err) == "agenda.not_found" {
+		err = &Error{code: CodeNoReview, Entry: p.Entry.Name, Field: p.Head.Handle}
+	}
+	return packet, err
 }
 
 // openOwn opens a kriptogram of ours with a sidecar and sees that the
@@ -446,7 +457,7 @@ func (d *Desk) Request(ctx context.Context, name agenda.Name, dir string) (Pendi
 	if err != nil {
 		return p, err
 	}
-	packet, err := d.Book.ReviewPacket(ctx, p.Entry.ID)
+	packet, err := d.reviewPacket(ctx, p)
 	if err != nil {
 		return p, err
 	}
