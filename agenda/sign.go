@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"errors"
-	"strconv"
 	"strings"
 )
 
@@ -243,17 +242,26 @@ func (b *Book) EachContent(ctx context.Context, fn func(entry int64, content, do
 	})
 }
 
-// EachContentOfSize is EachContent for the drafts in book kriptogram whose
-// documents may be one of the size.
-func (b *Book) EachContentOfSize(ctx context.Context, size int64, fn func(entry int64, content string) error) error {
-	return b.view(ctx, func(q *reader) error {
-		const where = `WHERE e.entry IN (SELECT id FROM entry WHERE book='kriptogram')
- AND EXISTS (SELECT 1 FROM text x WHERE x.seq=e.seq AND instr(x.body, CAST($1 AS BLOB)) > 0) ORDER BY e.seq`
-		return readEvents(ctx, q, where, []any{" ukuran " + strconv.FormatInt(size, 10)}, func(e *event) error {
+// recentRecords is how far back [Book.ContentsSince] looks at most. Every command
+// that takes a scan asks for it, however long the book is.
+const recentRecords = 20_000
+
+// ContentsSince calls fn with the content records of the drafts among the records
+// from the seq on, or among the newest ones when those are too many. It returns
+// the seq to go on from.
+func (b *Book) ContentsSince(ctx context.Context, seq int64, fn func(entry int64, content string) error) (next int64, err error) {
+	err = b.view(ctx, func(q *reader) error {
+		if err := q.QueryRowContext(ctx, "SELECT coalesce(max(seq), -1)+1 FROM event").Scan(&next); err != nil {
+			return storage(err)
+		}
+		// As in EachContent the text has the key.
+		const where = "WHERE e.seq IN (SELECT seq FROM text WHERE seq>=$1 AND instr(body, CAST('content ' AS BLOB)) > 0) ORDER BY e.seq"
+		return readEvents(ctx, q, where, []any{max(seq, next-recentRecords)}, func(e *event) error {
 			if e.typ.name != "entry.drafted" {
 				return nil
 			}
 			return fn(e.entry, e.get("content"))
 		})
 	})
+	return next, err
 }

@@ -74,6 +74,7 @@ type Desk struct {
 	mailPassword string                             // asked once per process
 	certificates sync.Map                           // agenda.Hash → *crypto.Certificate, of the book's objects
 	checkpoints  checkpoints
+	plaintexts   plaintexts
 }
 
 // noDesk tells a folder that was never a desk from one that may not be read

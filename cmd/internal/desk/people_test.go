@@ -292,7 +292,7 @@ func TestEndedCorrespondentGetsNothing(t *testing.T) {
 	t.Parallel()
 	f := newOffice(t, loopback.Options{})
 	k, s := f.signed("jateng"), f.ordinary("jateng")
-	_, err := f.Attach(t.Context(), AttachParams{Name: s, Files: []string{f.file("scan.pdf", plainLetter)}})
+	_, err := f.Attach(t.Context(), AttachParams{Name: s, Files: []string{f.file("scan.pdf", []byte("%PDF-1.4 undangan"))}})
 	f.check(err)
 	c, err := f.Book.Correspondent(t.Context(), "jateng")
 	f.check(err)

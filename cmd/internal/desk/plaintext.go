@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/signedtext"
@@ -184,6 +185,33 @@ func bare(path string) bool {
 // desk: it would lie in the vault, and leave as ordinary news.
 const CodePlaintext = "desk.plaintext"
 
+// plaintexts are the letters of a single document that were enciphered here
+// lately, by digest.
+type plaintexts struct {
+	mu   sync.Mutex
+	next int64 // seq of the first record that was not looked at
+	of   map[agenda.Hash]int64
+}
+
+// entry finds the newest entry that an enciphered document is of, 0 for none.
+func (p *plaintexts) entry(ctx context.Context, book *agenda.Book, sum agenda.Hash) (int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.of == nil {
+		p.of = map[agenda.Hash]int64{}
+	}
+	next, err := book.ContentsSince(ctx, p.next, func(entry int64, record string) error {
+		if content, err := signedtext.ParseContent([]byte(record)); err == nil { // one that cannot be read is told by the audit
+			p.of[content.Text] = entry
+		}
+		return nil
+	})
+	if err == nil {
+		p.next = next
+	}
+	return p.of[sum], err
+}
+
 // noPlaintext refuses a document that was enciphered here, by itself, for some
 // letter. It is left at its beginning.
 func (d *Desk) noPlaintext(ctx context.Context, n agenda.Name, doc document) error {
@@ -194,14 +222,7 @@ func (d *Desk) noPlaintext(ctx context.Context, n agenda.Name, doc document) err
 	if err != nil {
 		return &Error{code: CodeFile, Field: doc.path, Err: err}
 	}
-	of := int64(0)
-	err = d.Book.EachContentOfSize(ctx, doc.size, func(entry int64, record string) error {
-		content, err := signedtext.ParseContent([]byte(record))
-		if err == nil && content.Text == sum { // one that cannot be read is told by the audit
-			of = entry
-		}
-		return nil
-	})
+	of, err := d.plaintexts.entry(ctx, d.Book, sum)
 	if err != nil || of == 0 {
 		return err
 	}

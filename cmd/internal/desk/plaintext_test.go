@@ -2,12 +2,14 @@ package desk
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
+	"sandi/agenda"
 	"sandi/mail/loopback"
 )
 
@@ -74,5 +76,31 @@ func TestPlaintextIsFound(t *testing.T) {
 	f.check(err)
 	if got := look(); !slices.Equal(got, good) {
 		t.Errorf("after: %+v", got)
+	}
+}
+
+// What is enciphered while the desk is open counts too, and of several letters
+// the newest is named.
+func TestPlaintextIsNoScan(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	file := f.file("naskah.pdf", []byte("%PDF-1.4 naskah rahasia"))
+	attach := func() (agenda.Name, error) {
+		n := f.ordinary("jateng")
+		_, err := f.Attach(t.Context(), AttachParams{Name: n, Files: []string{file}})
+		return n, err
+	}
+	if _, err := attach(); err != nil {
+		t.Fatalf("nothing is enciphered yet: %v", err)
+	}
+	for range 2 {
+		k := f.classified("jateng")
+		_, err := f.Encrypt(t.Context(), EncryptParams{Name: k, Documents: []string{file}, Secrets: right})
+		f.check(err)
+		n, err := attach()
+		var e *Error
+		if !errors.As(err, &e) || e.Code() != CodePlaintext || e.Detail != k.Long() || f.entry(n).State != agenda.StateRegistered {
+			t.Errorf("attached: %v, want %s named", err, k.Long())
+		}
 	}
 }
