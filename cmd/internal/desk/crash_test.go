@@ -412,7 +412,7 @@ func TestCrashMail(t *testing.T) {
 	f := newOffice(t, loopback.Options{}).withReaders()
 	n := f.filed("jateng")
 	seen := map[string]int{}
-	sweep(t, stage{f: f, step: "mail", entry: n}, func(t *testing.T, f *office, again error) {
+	check := func(t *testing.T, f *office, again error) {
 		list, err := f.Book.List(t.Context(), agenda.Filter{Book: agenda.Laporan})
 		if err != nil || len(list) != 1 {
 			t.Errorf("%d reports (%v, %v), want L1 alone", len(list), err, again)
@@ -435,7 +435,12 @@ func TestCrashMail(t *testing.T) {
 			t.Errorf("copy %s, reports %+v (%v)", c.State, e.Reports, again)
 		}
 		seen[string(c.State)]++
-	})
+	}
+	// strace counts the calls of each thread, so on a busy machine a sweep may
+	// end before it has hit between the dot and what is recorded of its reply.
+	for try := 0; try < 3 && (seen["accepted"] == 0 || seen["doubt"] == 0); try++ {
+		sweep(t, stage{f: f, step: "mail", entry: n}, check)
+	}
 	if seen["accepted"] == 0 || seen["doubt"] == 0 {
 		t.Errorf("states seen: %v", seen)
 	}
