@@ -970,6 +970,17 @@ func (b *Book) CorrespondentByID(ctx context.Context, id int64) (Correspondent, 
 	return recall(ctx, b, id, func(q querier) (Correspondent, error) { return oneCorrespondent(ctx, q, "p.id=$1", id) })
 }
 
+// LastOfCorrespondent is Last of the correspondent of an id, for whoever has read
+// him before and asks whether he was changed since.
+func (b *Book) LastOfCorrespondent(ctx context.Context, id int64) (int64, error) {
+	var last int64
+	err := b.readers.QueryRowContext(ctx, "SELECT current FROM correspondent WHERE id=$1", id).Scan(&last)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, &Error{code: "agenda.unknown_correspondent", Field: "correspondent"}
+	}
+	return last, storage(err)
+}
+
 // Correspondents lists all in the order they were added.
 func (b *Book) Correspondents(ctx context.Context) ([]Correspondent, error) {
 	var out []Correspondent

@@ -1,12 +1,14 @@
 package desk
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"hash"
 	"io"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -224,6 +226,7 @@ type courier struct {
 	session  *mail.Session
 	carried  int           // over this session
 	recorded chan struct{} // closed when the fate of the last copy is on disk
+	whole    []byte        // space for a message that is read at once
 }
 
 func (c *courier) work() {
@@ -341,23 +344,22 @@ func (c *courier) left(out mail.Outcome) bool {
 // transmit makes the attempt; armed is what the book says of it.
 func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 	d := c.t.s.d
-	f, err := d.Vault.OpenChecked(c.t.ctx, p.Message, p.Size)
+	body, err := c.open(p)
 	if err != nil {
 		return out, false, &Error{code: CodeDamaged, Entry: p.Claimed.Entry, Err: err}
 	}
-	defer f.Close()
+	defer body.Close()
 	to, err := mail.ParseAddress(p.Address)
 	if err != nil {
 		return out, false, err
 	}
-	from, err := mail.SenderOf(f)
+	from, err := mail.SenderOf(body)
 	if err != nil {
 		return out, false, err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
 		return out, false, err
 	}
-	body := &exactly{r: f, want: p.Message, sum: sha256.New()}
 	out = c.session.Transmit(c.t.ctx, mail.Delivery{From: from, To: to, MessageID: p.MessageID, Size: p.Size}, body,
 		func() error {
 			// In the line of the book the fate of the last copy stands before.
@@ -368,32 +370,68 @@ func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 			armed = err == nil
 			return err
 		})
-	if body.changed { // before the dot, and before it was armed
+	if e, ok := body.(*exactly); ok && e.changed { // before the dot, and before it was armed
 		return out, false, &Error{code: CodeDamaged, Entry: p.Claimed.Entry, Err: errChangedMeanwhile}
 	}
 	return out, armed, nil
 }
 
+// readWhole is how large a message is held in memory on its way, in octets. All
+// but scans of many pages are.
+const readWhole = 1 << 20
+
+// open opens the frozen message of a copy. What is read from it is what was held
+// against its digest, whatever is written over the file meanwhile.
+func (c *courier) open(p parcel) (io.ReadSeekCloser, error) {
+	d := c.t.s.d
+	if p.Size > readWhole {
+		f, err := d.Vault.OpenChecked(c.t.ctx, p.Message, p.Size)
+		if err != nil {
+			return nil, err
+		}
+		return &exactly{file: f, want: p.Message, sum: sha256.New()}, nil
+	}
+	data, err := d.Vault.ReadChecked(p.Message, p.Size, c.whole)
+	if err != nil {
+		return nil, err
+	}
+	c.whole = data
+	return held{bytes.NewReader(data)}, nil
+}
+
+// held is a message in memory.
+type held struct{ *bytes.Reader }
+
+func (held) Close() error { return nil }
+
 var errChangedMeanwhile = errors.New("message changed behind its check")
 
 // exactly reads a message whose digest was checked once more, and ends in an
 // error unless the octets are still the same: only those may be followed by the
-// dot.
+// dot. The file is not embedded: its WriteTo would go past Read.
 type exactly struct {
-	r       io.Reader
+	file    *os.File
 	want    agenda.Hash
 	sum     hash.Hash
 	changed bool
 }
 
 func (e *exactly) Read(p []byte) (int, error) {
-	n, err := e.r.Read(p)
+	n, err := e.file.Read(p)
 	e.sum.Write(p[:n])
 	if err == io.EOF && agenda.Hash(e.sum.Sum(nil)) != e.want {
 		e.changed, err = true, errChangedMeanwhile
 	}
 	return n, err
 }
+
+// Seek begins anew: a message is read from its start only.
+func (e *exactly) Seek(offset int64, whence int) (int64, error) {
+	e.sum.Reset()
+	return e.file.Seek(offset, whence)
+}
+
+func (e *exactly) Close() error { return e.file.Close() }
 
 // record puts the fate of a copy into the line of the book, also when the clerk
 // has pressed Ctrl-C meanwhile; wait returns when it is on disk.

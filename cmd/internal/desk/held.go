@@ -115,6 +115,12 @@ func (s *sending) hold(ctx context.Context, e agenda.Entry) error {
 // heldNow is held for a copy that is about to leave: while those before it
 // went, its addressee may have changed.
 func (s *sending) heldNow(ctx context.Context, p parcel) (why string, err error) {
+	if planned := s.correspondents[p.copy.Correspondent]; planned.Last > 0 {
+		last, err := s.d.Book.LastOfCorrespondent(ctx, planned.ID)
+		if err != nil || last == planned.Last {
+			return "", err
+		}
+	}
 	err = s.d.Book.Within(ctx, func(ctx context.Context) error {
 		corr, err := s.d.addresseeOf(ctx, p.copy)
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -351,7 +352,28 @@ func (v *Vault) OpenChecked(ctx context.Context, sha [32]byte, size int64) (*os.
 	return f, nil
 }
 
-func check(ctx context.Context, f *os.File, sha [32]byte, size int64) error {
+// ReadChecked is Check that returns the octets, in the space of into when it is large enough. The object is to be small.
+func (v *Vault) ReadChecked(sha [32]byte, size int64, into []byte) ([]byte, error) {
+	f, err := v.Open(sha)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := sized(f, sha, size); err != nil {
+		return nil, err
+	}
+	into = slices.Grow(into[:0], int(size))[:size]
+	if _, err := io.ReadFull(f, into); err != nil {
+		return nil, storage(hex.EncodeToString(sha[:]), err)
+	}
+	if sha256.Sum256(into) != sha {
+		return nil, otherBytes(sha)
+	}
+	return into, nil
+}
+
+// sized refuses what is no file of the size.
+func sized(f *os.File, sha [32]byte, size int64) error {
 	name := hex.EncodeToString(sha[:])
 	info, err := f.Stat()
 	if err != nil {
@@ -359,6 +381,18 @@ func check(ctx context.Context, f *os.File, sha [32]byte, size int64) error {
 	}
 	if !info.Mode().IsRegular() || info.Size() != size {
 		return &Error{code: CodeDamaged, Path: name, Detail: fmt.Sprintf("%d octets instead of %d", info.Size(), size)}
+	}
+	return nil
+}
+
+func otherBytes(sha [32]byte) error {
+	return &Error{code: CodeDamaged, Path: hex.EncodeToString(sha[:]), Detail: "other bytes"}
+}
+
+func check(ctx context.Context, f *os.File, sha [32]byte, size int64) error {
+	name := hex.EncodeToString(sha[:])
+	if err := sized(f, sha, size); err != nil {
+		return err
 	}
 	h := sha256.New()
 	block := blocks.Get().(*[64 << 10]byte)
@@ -370,9 +404,9 @@ func check(ctx context.Context, f *os.File, sha [32]byte, size int64) error {
 		return storage(name, err)
 	}
 	if [32]byte(h.Sum(nil)) != sha {
-		return &Error{code: CodeDamaged, Path: name, Detail: "other bytes"}
+		return otherBytes(sha)
 	}
-	_, err = f.Seek(0, io.SeekStart)
+	_, err := f.Seek(0, io.SeekStart)
 	return storage(name, err)
 }
 
