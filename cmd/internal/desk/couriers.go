@@ -396,13 +396,13 @@ func (c *courier) open(p parcel) (io.ReadSeekCloser, error) {
 		return nil, err
 	}
 	c.whole = data
-	return held{bytes.NewReader(data)}, nil
+	return inMemory{bytes.NewReader(data)}, nil
 }
 
-// held is a message in memory.
-type held struct{ *bytes.Reader }
+// inMemory is a message that was read at once.
+type inMemory struct{ *bytes.Reader }
 
-func (held) Close() error { return nil }
+func (inMemory) Close() error { return nil }
 
 var errChangedMeanwhile = errors.New("message changed behind its check")
 
