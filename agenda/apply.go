@@ -29,11 +29,9 @@ var (
 	roleTable          = newTable("role", "officer role kind valid_from", "valid_until current")
 	correspondentTable = newTable("correspondent", "handle",
 		"id fingerprint subkey certificate state confirmed current ended")
-	heardTable      = newTable("heard", "correspondent fingerprint", "seq")
-	applicantTable  = newTable("applicant", "handle", "id current ended")
-	openedTable     = newTable("opened", "seq", "manifest copy")
-	newestTable     = newTable("newest", "name", "seq")
-	archiveKeyTable = newTable("archive_key", "seq", "fingerprint certificate")
+	applicantTable = newTable("applicant", "handle", "id current ended")
+	openedTable    = newTable("opened", "seq", "manifest copy")
+	newestTable    = newTable("newest", "name", "seq")
 
 	complaintTable = newTable("complaint", "id",
 		"year serial channel service received_at state answered_at passed_at closed_at last")
@@ -47,8 +45,7 @@ var (
 	mailedTable        = newTable("mailed", "report entry", "reader")
 
 	indexTables = []*table{
-		entryTable, copyTable, officerTable, roleTable, correspondentTable, heardTable, applicantTable, openedTable, newestTable,
-		archiveKeyTable,
+		entryTable, copyTable, officerTable, roleTable, correspondentTable, applicantTable, openedTable, newestTable,
 		complaintTable, complaintStepTable, troubleTable, explainedTable, printedTable, pageTable, closedDayTable,
 		receiptTable, mailedTable,
 	}
@@ -77,12 +74,7 @@ func apply(ix index, e *event) error {
 		if err := ix.insert(newestTable, []any{"config"}, e.seq); err != nil {
 			return err
 		}
-		if err := ix.insert(newestTable, []any{"checkpoint"}, e.seq); err != nil {
-			return err
-		}
-		return applyArchiveKey(ix, e, "archive-fingerprint", "archive-certificate")
-	case "archive.changed":
-		return applyArchiveKey(ix, e, "fingerprint", "certificate")
+		return ix.insert(newestTable, []any{"checkpoint"}, e.seq)
 	case "config.changed":
 		return ix.update(newestTable, []any{"config"}, "seq", e.seq)
 	case "log.checkpoint":
@@ -289,15 +281,6 @@ func applyOfficer(ix index, e *event) error {
 	return ix.update(officerTable, key, "fingerprint certificate current", fingerprint, certificate, e.seq)
 }
 
-// applyArchiveKey adds a certificate of the archive, unless event 0 names none.
-func applyArchiveKey(ix index, e *event, fingerprint, certificate string) error {
-	sum, err := optionalHash(e.get(certificate))
-	if err != nil || sum == nil {
-		return err
-	}
-	return ix.insert(archiveKeyTable, []any{e.seq}, optional(e.get(fingerprint)), sum)
-}
-
 func roleKey(e *event) []any {
 	return []any{e.get("handle"), e.get("role"), e.get("kind"), e.get("from")}
 }
@@ -325,14 +308,10 @@ func applyCorrespondent(ix index, e *event) error {
 }
 
 func applyConfirmed(ix index, e *event) error {
-	if e.get("fingerprint") != "" {
-		if err := ix.update(correspondentTable, []any{e.get("handle")}, "state confirmed", Confirmed, e.seq); err != nil {
-			return err
-		}
+	if e.get("fingerprint") == "" { // of signers alone
+		return nil
 	}
-	return e.numbered("heard", func(_ int, fingerprint string) error {
-		return ix.insert(heardTable, []any{e.get("handle"), fingerprint}, e.seq)
-	})
+	return ix.update(correspondentTable, []any{e.get("handle")}, "state confirmed", Confirmed, e.seq)
 }
 
 func optional(s string) any {

@@ -19,31 +19,35 @@ type ArchiveKey struct {
 // ArchiveKeys lists the certificates of the archive, oldest first. Two that
 // follow each other may be of one key, when its certificate was added to.
 func (b *Book) ArchiveKeys(ctx context.Context) ([]ArchiveKey, error) {
-	return recall(ctx, b, "archive keys", func(q querier) ([]ArchiveKey, error) { return readArchiveKeys(ctx, q) })
+	return recallPeople(ctx, b, "archive keys", func(q querier, said words) ([]ArchiveKey, error) { return readArchiveKeys(ctx, q, said) })
 }
 
-func readArchiveKeys(ctx context.Context, q querier) ([]ArchiveKey, error) {
+func readArchiveKeys(ctx context.Context, q querier, said words) ([]ArchiveKey, error) {
+	created, err := eventAt(ctx, q, 0)
+	if err != nil {
+		return nil, err
+	}
+	if !created.is("desk.created") {
+		return nil, tampered("event 0")
+	}
 	var keys []ArchiveKey
-	err := readEvents(ctx, q, "WHERE e.seq IN (SELECT seq FROM archive_key) ORDER BY e.seq", nil, func(e *event) error {
-		k := ArchiveKey{
+	if sum := created.getHash("archive-certificate"); sum != (Hash{}) {
+		keys = append(keys, ArchiveKey{
+			Fingerprint: created.get("archive-fingerprint"), Certificate: Object{SHA256: sum}, Since: created.at,
+		})
+	}
+	for _, e := range said["archive "] {
+		keys = append(keys, ArchiveKey{
 			Seq: e.seq, Fingerprint: e.get("fingerprint"), Certificate: Object{SHA256: e.getHash("certificate")},
 			Since: e.at, Reason: e.get("reason"),
-		}
-		if !e.is("desk.created", "archive.changed") {
-			return tampered("archive key")
-		}
-		if e.typ.name == "desk.created" {
-			k.Fingerprint, k.Certificate.SHA256 = e.get("archive-fingerprint"), e.getHash("archive-certificate")
-		}
-		keys = append(keys, k)
-		return nil
-	})
+		})
+	}
 	for i := range keys {
-		if err == nil {
-			keys[i].Certificate, err = readObject(ctx, q, keys[i].Certificate.SHA256)
+		if keys[i].Certificate, err = readObject(ctx, q, keys[i].Certificate.SHA256); err != nil {
+			return nil, err
 		}
 	}
-	return keys, err
+	return keys, nil
 }
 
 // ChangeArchiveKey gives the archive another certificate: of a new key, or of
@@ -64,18 +68,22 @@ func (b *Book) ChangeArchiveKey(ctx context.Context, a Actor, last int64, finger
 		return err
 	}
 	return b.update(ctx, a, func(u *update) error {
-		var newest int64
-		if err := u.row("SELECT coalesce(max(seq), -1) FROM archive_key").Scan(&newest); err != nil {
-			return storage(err)
+		said, err := readWords(u.ctx, u.b.conn)
+		if err != nil {
+			return err
 		}
-		if newest != last {
+		keys, err := readArchiveKeys(u.ctx, u.b.conn, said)
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 || keys[len(keys)-1].Seq != last {
 			return &Error{code: "agenda.changed", Field: "certificate"}
 		}
 		if err := u.putObject(certificate); err != nil {
 			return err
 		}
 		e := newEvent("archive.changed").set("fingerprint", fingerprint).setHash("certificate", certificate.SHA256).set("reason", reason)
-		_, err := u.append(e)
+		_, err = u.append(e)
 		return err
 	})
 }

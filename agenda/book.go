@@ -32,7 +32,7 @@ const (
 	applicationID = 0x73616e64 // "sand"
 	// schemaVersion is raised with every change of index.sql or of what apply
 	// writes, and with every new key of an event.
-	schemaVersion = 2
+	schemaVersion = 3
 	firstVersion  = 1
 	// Every SQLite before it may corrupt a WAL book when two processes write.
 	minSQLite   = "3.51.3"

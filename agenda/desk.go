@@ -261,7 +261,7 @@ func (b *Book) LatestCheckpoint(ctx context.Context) (note []byte, at time.Time,
 
 // Genesis returns what event 0 says.
 func (b *Book) Genesis(ctx context.Context) (Genesis, error) {
-	return recall(ctx, b, "genesis", func(q querier) (Genesis, error) { return readGenesis(ctx, q) })
+	return recall(ctx, b, "genesis", func(q *reader) (Genesis, error) { return readGenesis(ctx, q) })
 }
 
 func readGenesis(ctx context.Context, q querier) (Genesis, error) {
@@ -396,14 +396,14 @@ func (b *Book) RestoredAt(ctx context.Context) (time.Time, error) {
 		if err != nil || seq == 0 {
 			return err
 		}
-		events, err := eventsOf(ctx, q, []int64{seq})
+		e, err := eventAt(ctx, q, seq)
 		if err != nil {
 			return err
 		}
-		if !events[seq].is("desk.restored") {
+		if !e.is("desk.restored") {
 			return tampered("meta " + restored)
 		}
-		at = events[seq].at
+		at = e.at
 		return nil
 	})
 	return at, err
@@ -480,12 +480,16 @@ func (b *Book) rebuild(ctx context.Context, onlyOlder bool) (done bool, err erro
 			}
 			delete(u.b.stmts, query)
 		}
+		former := []string{"heard", "archive_key"} // of the second version
 		for _, t := range indexTables {
-			if err := u.exec("DROP TABLE IF EXISTS " + t.name); err != nil {
+			former = append(former, t.name)
+		}
+		for _, name := range former {
+			if err := u.exec("DROP TABLE IF EXISTS " + name); err != nil {
 				return err
 			}
 		}
-		if err := u.exec(indexSQL); err != nil {
+		if err := u.exec("DROP INDEX IF EXISTS person; " + indexSQL); err != nil {
 			return err
 		}
 		u.people = map[string]int64{}

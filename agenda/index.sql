@@ -15,6 +15,9 @@ CREATE TABLE copy (
   box TEXT, offset INTEGER, length INTEGER, last INTEGER,
   PRIMARY KEY (entry, copy)
 ) STRICT, WITHOUT ROWID;
+-- the events of officers, roles, applicants, correspondents and archive keys; of the record alone, whose type it reads
+CREATE INDEX person ON event(seq) WHERE substr(record, instr(record, x'0a7479706520') + 6, 4)
+  IN (x'6f666669', x'726f6c65', x'6170706c', x'636f7272', x'61726368');
 CREATE TABLE officer (
   handle TEXT PRIMARY KEY, id INTEGER UNIQUE NOT NULL, fingerprint TEXT, certificate BLOB,
   current INTEGER NOT NULL, ended INTEGER NOT NULL
@@ -28,10 +31,6 @@ CREATE TABLE correspondent (
   handle TEXT PRIMARY KEY, id INTEGER UNIQUE NOT NULL, fingerprint TEXT, subkey TEXT, certificate BLOB,
   state TEXT NOT NULL, confirmed INTEGER, current INTEGER NOT NULL, ended INTEGER NOT NULL
 ) STRICT;
--- the signers of a correspondent whose fingerprint was compared
-CREATE TABLE heard (
-  correspondent TEXT NOT NULL, fingerprint TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (correspondent, fingerprint)
-) STRICT, WITHOUT ROWID;
 CREATE TABLE applicant (
   handle TEXT PRIMARY KEY, id INTEGER UNIQUE NOT NULL, current INTEGER NOT NULL, ended INTEGER NOT NULL
 ) STRICT;
@@ -41,8 +40,6 @@ CREATE TABLE opened (
 CREATE INDEX opened_manifest ON opened(manifest, copy);
 -- the newest event of its kind: config, checkpoint
 CREATE TABLE newest (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
--- the certificates of the archive; the newest counts
-CREATE TABLE archive_key (seq INTEGER PRIMARY KEY, fingerprint TEXT, certificate BLOB NOT NULL) STRICT;
 CREATE TABLE complaint (
   id INTEGER PRIMARY KEY, year INTEGER NOT NULL, serial INTEGER NOT NULL, channel TEXT NOT NULL, service TEXT,
   received_at TEXT NOT NULL, state TEXT NOT NULL, answered_at TEXT, passed_at TEXT, closed_at TEXT, last INTEGER NOT NULL,

@@ -64,22 +64,39 @@ func (k *known) forget() {
 // recall returns what the book says of people under the key, read only when the
 // log has a word on people since it was read last. The value is shared: nobody
 // changes what it points to.
-func recall[T any](ctx context.Context, b *Book, key any, read func(q querier) (T, error)) (T, error) {
+func recall[T any](ctx context.Context, b *Book, key any, read func(r *reader) (T, error)) (T, error) {
 	var out T
-	err := b.view(ctx, func(r *reader) error {
-		at, err := r.edition(ctx)
-		if err != nil {
-			return err
-		}
-		if v, ok := b.known.get(at, key); ok {
-			out = v.(T)
-			return nil
-		}
-		if out, err = read(r); err == nil {
-			b.known.put(at, key, out)
-		}
+	err := b.view(ctx, func(r *reader) (err error) {
+		out, err = recallFrom(ctx, b, r, key, read)
 		return err
 	})
+	return out, err
+}
+
+// recallPeople is recall for what is held against the words of the log.
+func recallPeople[T any](ctx context.Context, b *Book, key any, read func(q querier, said words) (T, error)) (T, error) {
+	return recall(ctx, b, key, func(r *reader) (out T, err error) {
+		said, err := recallFrom(ctx, b, r, "words", func(r *reader) (words, error) { return readWords(ctx, r) })
+		if err != nil {
+			return out, err
+		}
+		return read(r, said)
+	})
+}
+
+func recallFrom[T any](ctx context.Context, b *Book, r *reader, key any, read func(r *reader) (T, error)) (T, error) {
+	at, err := r.edition(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	if v, ok := b.known.get(at, key); ok {
+		return v.(T), nil
+	}
+	out, err := read(r)
+	if err == nil {
+		b.known.put(at, key, out)
+	}
 	return out, err
 }
 

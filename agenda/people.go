@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"net/mail"
 	"slices"
@@ -243,7 +242,11 @@ func (b *Book) ChangeOfficer(ctx context.Context, a Actor, o Officer) error {
 
 // distinct refuses the NIP or the fingerprint of another officer.
 func (u *update) distinct(o Officer) error {
-	others, err := readOfficers(u.ctx, u.b.conn, "")
+	said, err := readWords(u.ctx, u.b.conn)
+	if err != nil {
+		return err
+	}
+	others, err := readOfficers(u.ctx, u.b.conn, said)
 	if err != nil {
 		return err
 	}
@@ -331,12 +334,16 @@ func (b *Book) EndRole(ctx context.Context, a Actor, handle string, g RoleGrant)
 		if until.IsZero() {
 			until = u.stamp
 		}
-		grants, err := readRoles(u.ctx, u.b.conn, handle)
+		said, err := readWords(u.ctx, u.b.conn)
+		if err != nil {
+			return err
+		}
+		grants, err := readRoles(u.ctx, u.b.conn, said)
 		if err != nil {
 			return err
 		}
 		ended := false
-		for _, held := range grants {
+		for _, held := range grants[handle] {
 			if held.Role != g.Role || (g.Kind != "" && held.Kind != g.Kind) || (!g.From.IsZero() && !held.From.Equal(g.From)) ||
 				(!held.Until.IsZero() && !held.Until.After(until)) {
 				continue
@@ -357,109 +364,154 @@ func (b *Book) EndRole(ctx context.Context, a Actor, handle string, g RoleGrant)
 	})
 }
 
-// readRoles reads all grants of an officer, ended ones too.
-func readRoles(ctx context.Context, q querier, handle string) ([]RoleGrant, error) {
-	rows, err := q.QueryContext(ctx, `SELECT role, kind, valid_from, coalesce(valid_until, ''), current
- FROM role WHERE officer=$1 ORDER BY valid_from, role, kind`, handle)
+// readRoles reads all grants by officer, ended ones too.
+func readRoles(ctx context.Context, q querier, said words) (map[string][]RoleGrant, error) {
+	rows, err := q.QueryContext(ctx, `SELECT officer, role, kind, valid_from, coalesce(valid_until, ''), current
+ FROM role ORDER BY valid_from, role, kind`)
 	if err != nil {
 		return nil, storage(err)
 	}
 	defer rows.Close()
-	var out []RoleGrant
-	var said []int64
+	type grant struct {
+		RoleGrant
+		officer string
+		current int64
+	}
+	var grants []grant
 	for rows.Next() {
-		var g RoleGrant
+		var g grant
 		var from, until string
-		var current int64
-		if err := rows.Scan(&g.Role, &g.Kind, &from, &until, &current); err != nil {
+		if err := rows.Scan(&g.officer, &g.Role, &g.Kind, &from, &until, &g.current); err != nil {
 			return nil, storage(err)
 		}
 		g.From, g.Until = stampOf(from), stampOf(until)
-		out, said = append(out, g), append(said, current)
+		grants = append(grants, g)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, storage(err)
 	}
 	rows.Close()
-	events, err := eventsOf(ctx, q, said)
-	for i := range out {
-		g, e := &out[i], events[said[i]]
-		if err == nil && !(e.is("role.given", "role.ended") && e.get("handle") == handle && e.get("role") == string(g.Role) &&
-			e.get("kind") == g.Kind && e.getTime("from").Equal(g.From) && e.getTime("until").Equal(g.Until)) {
-			err = tampered("role of " + handle)
-		}
-		if err != nil {
-			return nil, err
+	out := map[string][]RoleGrant{}
+	for _, g := range grants {
+		e := said.last(g.event("role.given", g.officer).about(), g.current)
+		if e == nil || !e.getTime("until").Equal(g.Until) {
+			return nil, tampered("role of " + g.officer)
 		}
 		g.Title, g.Order = e.get("title"), e.get("order")
+		out[g.officer] = append(out[g.officer], g.RoleGrant)
 	}
-	return out, err
+	return out, nil
 }
 
-// eventsOf reads single events. What the index says of people and their keys is
-// worth no more than the events that it names: a key that somebody put there
-// himself is never used, nor written on from there.
-func eventsOf(ctx context.Context, q querier, seqs []int64) (map[int64]*event, error) {
-	wanted, err := json.Marshal(seqs)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[int64]*event, len(seqs))
-	err = readEvents(ctx, q, "WHERE e.seq IN (SELECT value FROM json_each($1))", []any{string(wanted)}, func(e *event) error {
-		out[e.seq] = e
+// selectWords chooses what the log says of people and their keys. It is the
+// expression of the index person, of the records alone: when that is not there,
+// or another has taken its name, SQLite reads the whole log, and the answer is
+// the same.
+const selectWords = `WHERE substr(e.record, instr(e.record, x'0a7479706520') + 6, 4)
+ IN (x'6f666669', x'726f6c65', x'6170706c', x'636f7272', x'61726368')`
+
+// words are the events of people by what each is about, in the order of the log.
+// What the index says of people and their keys is worth no more than them: a key
+// that somebody put there himself, or put back, is never used, nor written on
+// from there.
+type words map[string][]*event
+
+func readWords(ctx context.Context, q querier) (words, error) {
+	said := words{}
+	err := readEvents(ctx, q, selectWords+" ORDER BY e.seq", nil, func(e *event) error {
+		about := e.about()
+		said[about] = append(said[about], e)
 		return nil
 	})
-	return out, err
+	return said, err
+}
+
+// last is the newest event about something, if it is the one of the seq.
+func (w words) last(about string, seq int64) *event {
+	if list := w[about]; len(list) > 0 && list[len(list)-1].seq == seq {
+		return list[len(list)-1]
+	}
+	return nil
+}
+
+// person is the newest event about somebody, if the row of the index names it,
+// and the one that added him as its id.
+func (w words) person(about string, id, current int64) *event {
+	if list := w[about]; len(list) == 0 || list[0].seq != id {
+		return nil
+	}
+	return w.last(about, current)
+}
+
+// about names the row of the index that an event of people writes; the
+// confirmation of a key is a thing of its own beside its correspondent.
+func (e *event) about() string {
+	switch kind, _, _ := strings.Cut(e.typ.name, "."); {
+	case kind == "role":
+		return strings.Join([]string{kind, e.get("handle"), e.get("role"), e.get("kind"), e.get("from")}, " ")
+	case e.typ.name == "correspondent.confirmed" && e.get("fingerprint") == "":
+		return "heard " + e.get("handle")
+	case e.typ.name == "correspondent.confirmed":
+		return "confirmation " + e.get("handle")
+	default:
+		return kind + " " + e.get("handle")
+	}
+}
+
+// LastOfPeople is the seq of the newest event of people, for whoever has read
+// somebody before and asks whether he may have changed since.
+func (b *Book) LastOfPeople(ctx context.Context) (int64, error) {
+	var last int64
+	err := b.readers.QueryRowContext(ctx, "SELECT coalesce(max(e.seq), 0) FROM event e "+selectWords).Scan(&last)
+	return last, storage(err)
 }
 
 // is tells whether the event is there and of one of the types.
 func (e *event) is(types ...string) bool { return e != nil && slices.Contains(types, e.typ.name) }
 
-// readOfficers reads one officer, or all for "", with all grants.
-func readOfficers(ctx context.Context, q querier, handle string) ([]Officer, error) {
+// readOfficers reads all officers with all grants.
+func readOfficers(ctx context.Context, q querier, said words) ([]Officer, error) {
 	rows, err := q.QueryContext(ctx, `SELECT o.id, o.handle, coalesce(o.fingerprint, ''), o.ended, o.certificate, b.size, b.media, b.data, o.current
- FROM officer o LEFT JOIN object b ON b.sha256=o.certificate
- WHERE $1='' OR o.handle=$1 ORDER BY o.id`, handle)
+ FROM officer o LEFT JOIN object b ON b.sha256=o.certificate ORDER BY o.id`)
 	if err != nil {
 		return nil, storage(err)
 	}
 	defer rows.Close()
 	var out []Officer
-	var said []int64
+	var current []int64
 	for rows.Next() {
 		var o Officer
 		var certificate nullObject
-		var current int64
+		var last int64
 		if err := rows.Scan(&o.ID, &o.Handle, &o.Fingerprint, &o.Ended,
-			&certificate.sum, &certificate.size, &certificate.media, &certificate.data, &current); err != nil {
+			&certificate.sum, &certificate.size, &certificate.media, &certificate.data, &last); err != nil {
 			return nil, storage(err)
 		}
 		if o.Certificate, err = certificate.object(); err != nil {
 			return nil, err
 		}
-		out, said = append(out, o), append(said, current)
+		out, current = append(out, o), append(current, last)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, storage(err)
 	}
 	rows.Close()
-	events, err := eventsOf(ctx, q, said)
-	for i := range out {
-		o, e := &out[i], events[said[i]]
-		if err == nil && !(e.is("officer.added", "officer.changed", "officer.ended") && e.get("handle") == o.Handle &&
-			e.get("fingerprint") == o.Fingerprint && e.getHash("certificate") == o.Certificate.SHA256 && (o.Ended || !e.is("officer.ended"))) {
-			err = tampered("officer " + o.Handle)
-		}
-		if err == nil {
-			o.Name, o.NIP = e.get("name"), e.get("nip")
-			o.Qualification, o.Title = e.get("qualification"), e.get("title")
-			o.Roles, err = readRoles(ctx, q, o.Handle)
-		}
-		if err != nil {
-			return nil, err
-		}
+	roles, err := readRoles(ctx, q, said)
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	for i := range out {
+		o := &out[i]
+		e := said.person("officer "+o.Handle, o.ID, current[i])
+		if e == nil || e.get("fingerprint") != o.Fingerprint || e.getHash("certificate") != o.Certificate.SHA256 ||
+			!o.Ended && e.is("officer.ended") {
+			return nil, tampered("officer " + o.Handle)
+		}
+		o.Name, o.NIP = e.get("name"), e.get("nip")
+		o.Qualification, o.Title = e.get("qualification"), e.get("title")
+		o.Roles = roles[o.Handle]
+	}
+	return out, nil
 }
 
 // nullObject scans an object that may be absent.
@@ -480,10 +532,15 @@ func (n nullObject) object() (Object, error) {
 	return o, o.sound()
 }
 
+// officers lists all with all grants.
+func (b *Book) officers(ctx context.Context) ([]Officer, error) {
+	all, err := recallPeople(ctx, b, "officers", func(q querier, said words) ([]Officer, error) { return readOfficers(ctx, q, said) })
+	return slices.Clone(all), err
+}
+
 // Officers lists the officers with the roles that they hold at the instant.
 func (b *Book) Officers(ctx context.Context, at time.Time) ([]Officer, error) {
-	all, err := recall(ctx, b, "officers", func(q querier) ([]Officer, error) { return readOfficers(ctx, q, "") })
-	out := slices.Clone(all)
+	out, err := b.officers(ctx)
 	for i := range out {
 		var held []RoleGrant
 		for _, g := range out[i].Roles {
@@ -498,19 +555,15 @@ func (b *Book) Officers(ctx context.Context, at time.Time) ([]Officer, error) {
 
 // Officer reads one officer with all grants, ended ones too.
 func (b *Book) Officer(ctx context.Context, handle string) (Officer, error) {
-	var out []Officer
-	err := b.view(ctx, func(q *reader) error {
-		var err error
-		out, err = readOfficers(ctx, q, handle)
-		return err
-	})
+	all, err := b.officers(ctx)
 	if err != nil {
 		return Officer{}, err
 	}
-	if handle == "" || len(out) == 0 {
+	i := slices.IndexFunc(all, func(o Officer) bool { return o.Handle == handle })
+	if i < 0 {
 		return Officer{}, &Error{code: "agenda.unknown_officer", Field: "officer", Value: handle}
 	}
-	return out[0], nil
+	return all[i], nil
 }
 
 // Holder lists who holds the role at the instant; acting officials (plh, plt)
@@ -592,16 +645,11 @@ func (b *Book) ChangeApplicant(ctx context.Context, a Actor, p Applicant) error 
 
 // Applicants lists the applicants in the order they were added.
 func (b *Book) Applicants(ctx context.Context) ([]Applicant, error) {
-	var out []Applicant
-	err := b.view(ctx, func(q *reader) error {
-		var err error
-		out, err = readApplicants(ctx, q)
-		return err
-	})
-	return out, err
+	all, err := recallPeople(ctx, b, "applicants", func(q querier, said words) ([]Applicant, error) { return readApplicants(ctx, q, said) })
+	return slices.Clone(all), err
 }
 
-func readApplicants(ctx context.Context, q querier) ([]Applicant, error) {
+func readApplicants(ctx context.Context, q querier, said words) ([]Applicant, error) {
 	rows, err := q.QueryContext(ctx, "SELECT id, handle, ended, current FROM applicant ORDER BY id")
 	if err != nil {
 		return nil, storage(err)
@@ -621,14 +669,11 @@ func readApplicants(ctx context.Context, q querier) ([]Applicant, error) {
 		return nil, storage(err)
 	}
 	rows.Close()
-	events, err := eventsOf(ctx, q, current)
-	if err != nil {
-		return nil, err
-	}
 	for i := range out {
 		// Reports go to the address, so the index is not believed.
-		p, e := &out[i], events[current[i]]
-		if !e.is("applicant.added", "applicant.changed", "applicant.ended") || e.get("handle") != p.Handle || p.Ended != e.is("applicant.ended") {
+		p := &out[i]
+		e := said.person("applicant "+p.Handle, p.ID, current[i])
+		if e == nil || p.Ended != e.is("applicant.ended") {
 			return nil, tampered("applicant " + p.Handle)
 		}
 		p.Unit, p.Contact, p.Email = e.get("unit"), e.get("contact"), e.get("email")
@@ -753,7 +798,7 @@ func (b *Book) ChangeCorrespondent(ctx context.Context, a Actor, c Correspondent
 		return err
 	}
 	return b.update(ctx, a, func(u *update) error {
-		was, err := oneCorrespondent(u.ctx, u.b.conn, "p.handle=$1", c.Handle)
+		was, err := u.correspondentNow(c.Handle)
 		if err != nil {
 			return err
 		}
@@ -794,7 +839,7 @@ func (b *Book) ChangeCorrespondent(ctx context.Context, a Actor, c Correspondent
 // replaced meanwhile, is agenda.fingerprint_changed.
 func (b *Book) ConfirmCorrespondent(ctx context.Context, a Actor, handle, fingerprint, by, channel string, signers ...string) error {
 	return b.update(ctx, a, func(u *update) error {
-		c, err := oneCorrespondent(u.ctx, u.b.conn, "p.handle=$1", handle)
+		c, err := u.correspondentNow(handle)
 		if err != nil {
 			return err
 		}
@@ -837,7 +882,7 @@ func (u *update) confirm(handle, fingerprint, by, channel string, signers ...str
 }
 
 // readCorrespondents reads those that the condition chooses, oldest first.
-func readCorrespondents(ctx context.Context, q querier, where string, args ...any) ([]Correspondent, error) {
+func readCorrespondents(ctx context.Context, q querier, said words, where string, args ...any) ([]Correspondent, error) {
 	rows, err := q.QueryContext(ctx, `SELECT p.id, p.handle, coalesce(p.fingerprint, ''), coalesce(p.subkey, ''), p.state, p.ended,
  p.certificate, b.size, b.media, b.data, p.current, coalesce(p.confirmed, -1)
  FROM correspondent p LEFT JOIN object b ON b.sha256=p.certificate
@@ -866,29 +911,25 @@ func readCorrespondents(ctx context.Context, q querier, where string, args ...an
 		return nil, storage(err)
 	}
 	rows.Close()
-	events, err := eventsOf(ctx, q, slices.Concat(current, confirmed))
 	for i := range out {
-		if err == nil {
-			err = out[i].fill(events[current[i]], events[confirmed[i]])
+		c := &out[i]
+		if err := c.fill(said.person("correspondent "+c.Handle, c.ID, c.Last), said.last("confirmation "+c.Handle, confirmed[i])); err != nil {
+			return nil, err
 		}
-		if err == nil {
-			err = out[i].readSigners(ctx, q)
-		}
-		if err != nil {
+		if err := c.readSigners(ctx, q, said); err != nil {
 			return nil, err
 		}
 	}
-	return out, err
+	return out, nil
 }
 
 // fill takes the rest from the newest event of a correspondent and from that of
 // his confirmation, which must say of his key what the index does.
 func (c *Correspondent) fill(e, confirmed *event) error {
-	known := e.is("correspondent.added", "correspondent.changed", "correspondent.ended") && e.get("handle") == c.Handle &&
-		e.get("fingerprint") == c.Fingerprint && e.get("subkey") == c.Subkey && e.getHash("certificate") == c.Certificate.SHA256 &&
-		c.Ended == e.is("correspondent.ended")
+	known := e != nil && e.get("fingerprint") == c.Fingerprint && e.get("subkey") == c.Subkey &&
+		e.getHash("certificate") == c.Certificate.SHA256 && c.Ended == e.is("correspondent.ended")
 	if known && c.State == Confirmed {
-		known = confirmed.is("correspondent.confirmed") && confirmed.get("handle") == c.Handle && confirmed.get("fingerprint") == c.Fingerprint &&
+		known = confirmed != nil && confirmed.get("fingerprint") == c.Fingerprint &&
 			(confirmed.seq > e.seq || e.get("confirmed") == "yes" || c.Ended)
 	}
 	if !known {
@@ -914,36 +955,31 @@ func (c *Correspondent) fill(e, confirmed *event) error {
 
 // readSigners reads the certificates of the signers, and whether their
 // fingerprints were heard.
-func (c *Correspondent) readSigners(ctx context.Context, q querier) error {
+func (c *Correspondent) readSigners(ctx context.Context, q querier, said words) error {
 	for i := range c.Signers {
 		s := &c.Signers[i]
 		var err error
 		if s.Certificate, err = readObject(ctx, q, s.Certificate.SHA256); err != nil {
 			return err
 		}
-		err = readEvents(ctx, q, "WHERE e.seq IN (SELECT seq FROM heard WHERE correspondent=$1 AND fingerprint=$2)",
-			[]any{c.Handle, s.Fingerprint}, func(e *event) error {
-				said := e.is("correspondent.confirmed") && e.get("handle") == c.Handle
-				if err := e.numbered("heard", func(_ int, f string) error {
-					s.Heard = s.Heard || said && f == s.Fingerprint
-					return nil
-				}); err != nil {
-					return err
-				}
-				if !s.Heard {
-					return tampered("correspondent " + c.Handle)
-				}
-				return nil
-			})
-		if err != nil {
-			return err
-		}
+		s.Heard = said.heard(c.Handle, s.Fingerprint)
 	}
 	return nil
 }
 
-func oneCorrespondent(ctx context.Context, q querier, where string, arg any) (Correspondent, error) {
-	found, err := readCorrespondents(ctx, q, where, arg)
+// heard tells whether the log says that the fingerprint of a signer of the
+// correspondent was compared with its owner.
+func (w words) heard(handle, fingerprint string) bool {
+	for _, e := range slices.Concat(w["confirmation "+handle], w["heard "+handle]) {
+		if slices.Contains(e.list("heard"), fingerprint) {
+			return true
+		}
+	}
+	return false
+}
+
+func oneCorrespondent(ctx context.Context, q querier, said words, where string, arg any) (Correspondent, error) {
+	found, err := readCorrespondents(ctx, q, said, where, arg)
 	if err != nil {
 		return Correspondent{}, err
 	}
@@ -957,37 +993,47 @@ func oneCorrespondent(ctx context.Context, q querier, where string, arg any) (Co
 	return found[0], nil
 }
 
+// correspondentNow is Correspondent as this transaction sees it.
+func (u *update) correspondentNow(handle string) (Correspondent, error) {
+	said, err := readWords(u.ctx, u.b.conn)
+	if err != nil {
+		return Correspondent{}, err
+	}
+	return oneCorrespondent(u.ctx, u.b.conn, said, "p.handle=$1", handle)
+}
+
 // Correspondent reads the correspondent of a handle; unknown is
 // agenda.unknown_correspondent.
 func (b *Book) Correspondent(ctx context.Context, handle string) (Correspondent, error) {
-	return recall(ctx, b, "correspondent "+handle, func(q querier) (Correspondent, error) {
-		return oneCorrespondent(ctx, q, "p.handle=$1", handle)
+	return recallPeople(ctx, b, "correspondent "+handle, func(q querier, said words) (Correspondent, error) {
+		return oneCorrespondent(ctx, q, said, "p.handle=$1", handle)
 	})
 }
 
 // CorrespondentByID reads the correspondent of an id.
 func (b *Book) CorrespondentByID(ctx context.Context, id int64) (Correspondent, error) {
-	return recall(ctx, b, id, func(q querier) (Correspondent, error) { return oneCorrespondent(ctx, q, "p.id=$1", id) })
+	return recallPeople(ctx, b, id, func(q querier, said words) (Correspondent, error) {
+		return oneCorrespondent(ctx, q, said, "p.id=$1", id)
+	})
 }
 
-// LastOfCorrespondent is Last of the correspondent of an id, for whoever has read
-// him before and asks whether he was changed since.
-func (b *Book) LastOfCorrespondent(ctx context.Context, id int64) (int64, error) {
-	var last int64
-	err := b.readers.QueryRowContext(ctx, "SELECT current FROM correspondent WHERE id=$1", id).Scan(&last)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, &Error{code: "agenda.unknown_correspondent", Field: "correspondent"}
+// Addressee is the correspondent of a copy as it was read, zero when it has none.
+// One that is not whom the letter names is agenda.tampered.
+func (b *Book) Addressee(ctx context.Context, c Copy) (Correspondent, error) {
+	if c.Correspondent == 0 {
+		return Correspondent{}, nil
 	}
-	return last, storage(err)
+	corr, err := b.CorrespondentByID(ctx, c.Correspondent)
+	if err == nil && corr.Handle != c.Handle {
+		return Correspondent{}, tampered("addressee " + c.Handle)
+	}
+	return corr, err
 }
 
 // Correspondents lists all in the order they were added.
 func (b *Book) Correspondents(ctx context.Context) ([]Correspondent, error) {
-	var out []Correspondent
-	err := b.view(ctx, func(q *reader) error {
-		var err error
-		out, err = readCorrespondents(ctx, q, "$1", 1)
-		return err
+	all, err := recallPeople(ctx, b, "correspondents", func(q querier, said words) ([]Correspondent, error) {
+		return readCorrespondents(ctx, q, said, "$1", 1)
 	})
-	return out, err
+	return slices.Clone(all), err
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -653,6 +654,16 @@ func readEvents(ctx context.Context, q querier, where string, args []any, fn fun
 	return storage(rows.Err())
 }
 
+// eventAt reads a single event, nil when there is none.
+func eventAt(ctx context.Context, q querier, seq int64) (*event, error) {
+	var at *event
+	err := readEvents(ctx, q, "WHERE e.seq=$1", []any{seq}, func(e *event) error {
+		at = e
+		return nil
+	})
+	return at, err
+}
+
 // readRecords fills the records of entries from their events.
 func readRecords(ctx context.Context, q querier, list []Entry) error {
 	if len(list) == 0 {
@@ -662,7 +673,7 @@ func readRecords(ctx context.Context, q querier, list []Entry) error {
 	for i := range list {
 		ids[i] = list[i].ID
 	}
-	err := foldRecords(ctx, q, list, "WHERE e.entry IN (SELECT value FROM json_each($1)) ORDER BY e.entry, e.seq", ids)
+	err := foldRecords(ctx, q, list, "WHERE e.entry IN (SELECT value FROM json_each($1)) ORDER BY e.entry, e.seq", ids, map[int64]image{})
 	if errors.Is(err, errImage) { // all were read: it does not exist
 		return tampered("image of a correction")
 	}
@@ -672,9 +683,32 @@ func readRecords(ctx context.Context, q querier, list []Entry) error {
 // errImage is a correction of an image that was not read before it.
 var errImage = errors.New("image of a correction")
 
+// image is what the log says an entry is: its name and the newest letter.
+type image struct {
+	name   Name
+	letter Letter
+	gone   bool // its text was destroyed
+}
+
+// with takes the event into the image of its entry.
+func (was image) with(ev *event) image {
+	switch ev.typ.name {
+	case "entry.registered", "report.registered":
+		was.name = Name{Book: BookName(ev.get("book")), Year: int(ev.getInt("year")), Serial: int(ev.getInt("serial"))}
+		fallthrough
+	case "entry.corrected":
+		was.letter = ev.letter()
+		if ev.typ.name == "report.registered" {
+			was.letter.Class, was.letter.Urgency = ClassBiasa, UrgencyBiasa
+		}
+		was.gone = slices.ContainsFunc(ev.fields, func(f field) bool { return f.hidden })
+	}
+	return was
+}
+
 // foldRecords folds the chosen events of entries into them; wanted is the JSON
-// that chooses.
-func foldRecords(ctx context.Context, q querier, list []Entry, where string, wanted any) error {
+// that chooses. said is what the log says of them before those events.
+func foldRecords(ctx context.Context, q querier, list []Entry, where string, wanted any, said map[int64]image) error {
 	chosen, err := json.Marshal(wanted)
 	if err != nil {
 		return err
@@ -693,6 +727,7 @@ func foldRecords(ctx context.Context, q querier, list []Entry, where string, wan
 				return errImage
 			}
 		}
+		said[ev.entry] = said[ev.entry].with(ev)
 		for _, e := range places[ev.entry] {
 			e.fold(ev, images)
 		}
@@ -701,10 +736,15 @@ func foldRecords(ctx context.Context, q querier, list []Entry, where string, wan
 	if err != nil {
 		return err
 	}
-	// A step that the log does not know is never followed by the next.
-	for i, e := range list {
-		if state, ok := reached[e.ID]; ok && state != list[i].State {
+	for _, e := range list {
+		// A step that the log does not know is never followed by the next.
+		if state, ok := reached[e.ID]; ok && state != e.State {
 			return named(tampered("state of an entry"), e.Name)
+		}
+		// Nor does a letter go where an image says that was corrected, or by the
+		// rules of another class.
+		if is := said[e.ID]; is.name != e.Name || !is.gone && !reflect.DeepEqual(is.letter, e.Letter) {
+			return named(tampered("image of an entry"), e.Name)
 		}
 	}
 	return fillObjects(ctx, q, list)
@@ -720,13 +760,15 @@ func (b *Book) Refresh(ctx context.Context, known []Entry) ([]Entry, error) {
 	}
 	return b.entries(ctx, ids, func(ctx context.Context, q querier, list []Entry) error {
 		now, since := slices.Clone(list), make([][2]int64, len(list))
+		said := make(map[int64]image, len(list))
 		for i := range list {
 			old := before[list[i].ID]
+			said[old.ID] = image{name: old.Name, letter: old.Letter}
 			list[i].keepRecords(old)
 			since[i] = [2]int64{old.ID, old.Last}
 		}
 		err := foldRecords(ctx, q, list, `WHERE e.seq IN (
- SELECT n.seq FROM json_each($1) k CROSS JOIN event n ON n.entry=k.value->>0 AND n.seq>k.value->>1) ORDER BY e.entry, e.seq`, since)
+ SELECT n.seq FROM json_each($1) k CROSS JOIN event n ON n.entry=k.value->>0 AND n.seq>k.value->>1) ORDER BY e.entry, e.seq`, since, said)
 		if errors.Is(err, errImage) { // it was read before: all once more
 			copy(list, now)
 			err = readRecords(ctx, q, list)

@@ -308,11 +308,10 @@ func (u *update) registeredOnce(once Hash) (Registered, error) {
 // sameLetter refuses a token that another letter was entered under: it would
 // pass for that one, and be lost.
 func (u *update) sameLetter(known Registered, l Letter) error {
-	events, err := eventsOf(u.ctx, u.b.conn, []int64{known.ID})
+	e, err := eventAt(u.ctx, u.b.conn, known.ID)
 	if err != nil {
 		return err
 	}
-	e := events[known.ID]
 	if !e.is("entry.registered") {
 		return tampered("entry of a token")
 	}

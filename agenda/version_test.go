@@ -13,12 +13,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// setBack makes the closed book one of the first version, whose index lacked
-// what came later. It returns the index as it was.
+// setBack makes the closed book one of an older version, whose index lacked
+// what came later and had what is no more. It returns the index as it was.
 func (b *book) setBack() map[string][][]any {
 	b.t.Helper()
 	before := b.dump()
-	b.sql("DROP TABLE mailed; DROP TABLE archive_key; DROP TABLE heard; PRAGMA user_version=1")
+	b.sql("DROP TABLE mailed; DROP INDEX person; CREATE TABLE heard(x); CREATE TABLE archive_key(x); PRAGMA user_version=1")
 	b.must(b.Close())
 	return before
 }
@@ -148,7 +148,7 @@ func TestOlderIndexUnreadable(t *testing.T) {
 func TestSchemaVersion(t *testing.T) {
 	t.Parallel()
 	got := sha256.Sum256([]byte(schemaSQL + indexSQL))
-	const want = "2 243d1fac260a56d3"
+	const want = "3 963c6ab823b9bdb8"
 	if have := fmt.Sprintf("%d %s", schemaVersion, hex.EncodeToString(got[:8])); have != want {
 		t.Errorf("tables of version %q, want %q: raise schemaVersion, then correct this test", have, want)
 	}

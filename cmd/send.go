@@ -913,7 +913,7 @@ func (a *app) askResolution(ctx context.Context, d *desk.Desk, e agenda.Entry, p
 // unitOf is the unit of an addressee, or its name in the book when it is no correspondent.
 func unitOf(ctx context.Context, d *desk.Desk, c agenda.Copy) string {
 	if c.Correspondent != 0 {
-		if corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent); err == nil {
+		if corr, err := d.Book.Addressee(ctx, c); err == nil {
 			return corr.Unit
 		}
 	}

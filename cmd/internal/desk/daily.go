@@ -257,7 +257,7 @@ func (d *Desk) unitOf(ctx context.Context, c agenda.Copy) (string, error) {
 	if c.Correspondent == 0 {
 		return c.Handle, nil
 	}
-	corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+	corr, err := d.Book.Addressee(ctx, c)
 	return corr.Unit, err
 }
 

@@ -239,6 +239,7 @@ type sending struct {
 	offered int64 // largest message that the gateway takes; 0: not said
 
 	correspondents map[int64]agenda.Correspondent
+	people         int64                     // newest event of people when they were read
 	held           map[agenda.CopyRef]string // released before, and why they stay
 	unnamed        map[int64]bool            // to be released because of All, or in a later turn
 	putOff         []parcel                  // that wait for their time; only in the first turn of a wait
@@ -250,6 +251,10 @@ type sending struct {
 // left out instead, unless nothing else is to be done; in a later turn also then.
 func (s *sending) plan(ctx context.Context) error {
 	s.correspondents, s.held = map[int64]agenda.Correspondent{}, map[agenda.CopyRef]string{}
+	var err error
+	if s.people, err = s.d.Book.LastOfPeople(ctx); err != nil {
+		return err
+	}
 	entries, err := s.chosen(ctx)
 	if err != nil {
 		return err
@@ -467,15 +472,9 @@ func (s *sending) unit(ctx context.Context, c agenda.Copy) (string, error) {
 	if c.Correspondent == 0 {
 		return c.Handle, nil
 	}
-	corr, ok := s.correspondents[c.Correspondent]
-	if !ok {
-		var err error
-		if corr, err = s.d.Book.CorrespondentByID(ctx, c.Correspondent); err != nil {
-			return "", err
-		}
-		s.correspondents[c.Correspondent] = corr
-	}
-	return corr.Unit, nil
+	corr, err := s.d.Book.Addressee(ctx, c)
+	s.correspondents[c.Correspondent] = corr
+	return corr.Unit, err
 }
 
 func (s *sending) fate(e agenda.Entry, c agenda.Copy) Delivery {

@@ -115,14 +115,11 @@ func (s *sending) hold(ctx context.Context, e agenda.Entry) error {
 // heldNow is held for a copy that is about to leave: while those before it
 // went, its addressee may have changed.
 func (s *sending) heldNow(ctx context.Context, p parcel) (why string, err error) {
-	if planned := s.correspondents[p.copy.Correspondent]; planned.Last > 0 {
-		last, err := s.d.Book.LastOfCorrespondent(ctx, planned.ID)
-		if err != nil || last == planned.Last {
-			return "", err
-		}
+	if last, err := s.d.Book.LastOfPeople(ctx); err != nil || last == s.people {
+		return "", err
 	}
 	err = s.d.Book.Within(ctx, func(ctx context.Context) error {
-		corr, err := s.d.addresseeOf(ctx, p.copy)
+		corr, err := s.d.Book.Addressee(ctx, p.copy)
 		if err != nil {
 			return err
 		}
@@ -134,14 +131,6 @@ func (s *sending) heldNow(ctx context.Context, p parcel) (why string, err error)
 	return why, err
 }
 
-// addresseeOf is the correspondent of a copy; a zero one when it has none.
-func (d *Desk) addresseeOf(ctx context.Context, c agenda.Copy) (agenda.Correspondent, error) {
-	if c.Correspondent == 0 {
-		return agenda.Correspondent{}, nil
-	}
-	return d.Book.CorrespondentByID(ctx, c.Correspondent)
-}
-
 // noneHeld refuses an entry with a copy that must not be handed out as it is:
 // for what the server refused, and what was handed out before, that is the same
 // as for what waits.
@@ -151,7 +140,7 @@ func (d *Desk) noneHeld(ctx context.Context, e agenda.Entry) error {
 		if handed || c.State == agenda.CopyRejected {
 			c.State = agenda.CopyReady
 		}
-		corr, err := d.addresseeOf(ctx, c)
+		corr, err := d.Book.Addressee(ctx, c)
 		if err != nil {
 			return err
 		}

@@ -351,7 +351,7 @@ func (m *matcher) noted(ctx context.Context, r agenda.Receipt, n mail.Notice, e 
 	}
 	if c.Correspondent != 0 {
 		if _, ok := m.units[c.Correspondent]; !ok {
-			corr, err := m.d.Book.CorrespondentByID(ctx, c.Correspondent)
+			corr, err := m.d.Book.Addressee(ctx, c)
 			if err != nil {
 				return noted, false, err
 			}

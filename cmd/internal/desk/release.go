@@ -73,7 +73,7 @@ func (d *Desk) mayReleaseLetter(ctx context.Context, r releasable) (releasable, 
 		if c.Correspondent == 0 {
 			return r, &Error{code: CodeAddressee, Entry: e.Name, Field: c.Handle}
 		}
-		if corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent); err != nil {
+		if corr, err := d.Book.Addressee(ctx, c); err != nil {
 			return r, err
 		} else if corr.Ended {
 			return r, &Error{code: CodeAddressee, Entry: e.Name, Field: c.Handle}
@@ -352,7 +352,7 @@ func (d *Desk) proposeNumber(ctx context.Context) (agenda.ProposedNumber, error)
 
 // freeze builds the message of one copy and keeps its octets in the vault.
 func (d *Desk) freeze(ctx context.Context, r releasable, c agenda.Copy, n *agenda.ProposedNumber, at time.Time, limit int64) (agenda.FrozenCopy, error) {
-	corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+	corr, err := d.Book.Addressee(ctx, c)
 	if err != nil {
 		return agenda.FrozenCopy{}, err
 	}
@@ -520,7 +520,7 @@ func (d *Desk) readdress(ctx context.Context, e agenda.Entry, c agenda.Copy, rea
 	if c.State != agenda.CopyRejected && !waits || e.Name.Book == agenda.Laporan { // a refused report is made anew
 		return e, &Error{code: CodeState, Entry: e.Name, Detail: string(c.State)}
 	}
-	corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+	corr, err := d.Book.Addressee(ctx, c)
 	if err != nil {
 		return e, err
 	}
@@ -570,7 +570,7 @@ func (d *Desk) loadReleased(ctx context.Context, r *releasable, c agenda.Copy) e
 	if r.dossier, err = d.load(ctx, r.entry); err != nil {
 		return err
 	}
-	corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+	corr, err := d.Book.Addressee(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -621,7 +621,7 @@ func (d *Desk) ReaddressChanged(ctx context.Context, names []agenda.Name, reason
 			if c.Correspondent == 0 {
 				continue
 			}
-			corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+			corr, err := d.Book.Addressee(ctx, c)
 			if err != nil {
 				return mended, err
 			}

@@ -205,7 +205,7 @@ func (d *Desk) headReport(ctx context.Context, entries []agenda.Entry, mailed bo
 				s.Notes = append(s.Notes, fmt.Sprintf("%s salinan %d tidak sampai menurut laporan server, %s.", d.entryName(e.Name), c.Copy, shortMoment(r.At)))
 			}
 			if c.Correspondent != 0 {
-				corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+				corr, err := d.Book.Addressee(ctx, c)
 				if err != nil {
 					return Report{}, err
 				}
@@ -332,7 +332,7 @@ func (d *Desk) applicantReport(ctx context.Context, entries []agenda.Entry, mail
 			for _, c := range e.Copies {
 				nc := extract.NoticeCopy{Destination: c.Handle, Remark: cmp.Or(withdrawn.words(e, c), told(remark(c), receipts, agenda.CopyRef{Entry: e.ID, Copy: c.Copy}))}
 				if c.Correspondent != 0 {
-					corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+					corr, err := d.Book.Addressee(ctx, c)
 					if err != nil {
 						return Report{}, err
 					}

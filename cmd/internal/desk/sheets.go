@@ -292,7 +292,7 @@ func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []
 				if _, ok := units[c.Correspondent]; ok || c.Correspondent == 0 {
 					continue
 				}
-				corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+				corr, err := d.Book.Addressee(ctx, c)
 				if err != nil {
 					return err
 				}
@@ -451,7 +451,7 @@ func (d *Desk) PrintSlips(ctx context.Context, w io.Writer, names []agenda.Name,
 			}
 			l := extract.SlipLine{Destination: c.Handle, SentAt: extract.DateTime(c.SettledAt), Proof: c.QueueID}
 			if c.Correspondent != 0 {
-				corr, err := d.Book.CorrespondentByID(ctx, c.Correspondent)
+				corr, err := d.Book.Addressee(ctx, c)
 				if err != nil {
 					return err
 				}
