@@ -892,7 +892,7 @@ func readCorrespondents(ctx context.Context, q querier, said words, where string
 	}
 	defer rows.Close()
 	var out []Correspondent
-	var current, confirmed []int64
+	var confirmed []int64
 	for rows.Next() {
 		var c Correspondent
 		var certificate nullObject
@@ -905,7 +905,7 @@ func readCorrespondents(ctx context.Context, q querier, said words, where string
 		if c.Certificate, err = certificate.object(); err != nil {
 			return nil, err
 		}
-		out, current, confirmed = append(out, c), append(current, c.Last), append(confirmed, heard)
+		out, confirmed = append(out, c), append(confirmed, heard)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, storage(err)
