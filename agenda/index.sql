@@ -15,8 +15,8 @@ CREATE TABLE copy (
   box TEXT, offset INTEGER, length INTEGER, last INTEGER,
   PRIMARY KEY (entry, copy)
 ) STRICT, WITHOUT ROWID;
--- the events of officers, roles, applicants, correspondents and archive keys; of the record alone, whose type it reads
-CREATE INDEX person ON event(seq) WHERE substr(record, instr(record, x'0a7479706520') + 6, 4)
+-- the events of officers, roles, applicants, correspondents and archive keys, by the type that stands in the record
+CREATE INDEX person ON event(seq) WHERE substr(record, 56 + length(seq), 4)
   IN (x'6f666669', x'726f6c65', x'6170706c', x'636f7272', x'61726368');
 CREATE TABLE officer (
   handle TEXT PRIMARY KEY, id INTEGER UNIQUE NOT NULL, fingerprint TEXT, certificate BLOB,

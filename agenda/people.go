@@ -403,11 +403,11 @@ func readRoles(ctx context.Context, q querier, said words) (map[string][]RoleGra
 	return out, nil
 }
 
-// selectWords chooses what the log says of people and their keys. It is the
-// expression of the index person, of the records alone: when that is not there,
-// or another has taken its name, SQLite reads the whole log, and the answer is
-// the same.
-const selectWords = `WHERE substr(e.record, instr(e.record, x'0a7479706520') + 6, 4)
+// selectWords chooses what the log says of people and their keys: by the first
+// letters of the type, whose place in a record only the length of seq shifts. It
+// is the expression of the index person: when that is not there, or another has
+// taken its name, SQLite reads the whole log, and the answer is the same.
+const selectWords = `WHERE substr(e.record, 56 + length(e.seq), 4)
  IN (x'6f666669', x'726f6c65', x'6170706c', x'636f7272', x'61726368')`
 
 // words are the events of people by what each is about, in the order of the log.
