@@ -359,12 +359,18 @@ func (c *canvas) write(w io.Writer) error {
 	return err
 }
 
+// The patterns are made when the first document is: most commands print none,
+// and every one starts.
 var (
-	trailerPattern = regexp.MustCompile(`trailer\n<<\n/Size (\d+)\n(/Root \d+ 0 R\n/Info \d+ 0 R\n)>>\nstartxref\n(\d+)\n%%EOF`)
-	namePattern    = regexp.MustCompile(`/([FI][0-9a-f]{40}) (?:[0-9.]+ Tf|Do)`)
-	placePattern   = regexp.MustCompile(`/([FI][0-9a-f]{40}) (\d+) 0 R`)
-	streamPattern  = regexp.MustCompile(`^4 0 obj\n<</Filter /FlateDecode /Length (\d+)>>\nstream\n`)
+	trailerPattern = pattern(`trailer\n<<\n/Size (\d+)\n(/Root \d+ 0 R\n/Info \d+ 0 R\n)>>\nstartxref\n(\d+)\n%%EOF`)
+	namePattern    = pattern(`/([FI][0-9a-f]{40}) (?:[0-9.]+ Tf|Do)`)
+	placePattern   = pattern(`/([FI][0-9a-f]{40}) (\d+) 0 R`)
+	streamPattern  = pattern(`^4 0 obj\n<</Filter /FlateDecode /Length (\d+)>>\nstream\n`)
 )
+
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // assemble puts our pages into the library's file: objects 1 (the page tree),
 // 2 (the resources), 3 and 4 (its page) are written anew, the others kept.
@@ -372,7 +378,7 @@ func (c *canvas) assemble(base []byte, marks []string) ([]byte, error) {
 	bad := func(what string) error {
 		return &Error{code: CodeDrawing, Field: "PDF", Value: what}
 	}
-	trailer := trailerPattern.FindSubmatch(base)
+	trailer := trailerPattern().FindSubmatch(base)
 	if trailer == nil {
 		return nil, bad("trailer")
 	}
@@ -401,7 +407,7 @@ func (c *canvas) assemble(base []byte, marks []string) ([]byte, error) {
 
 	// The names of the library's page, in the order in which they were used.
 	page := object(4)
-	head := streamPattern.FindSubmatch(page)
+	head := streamPattern().FindSubmatch(page)
 	if head == nil {
 		return nil, bad("page")
 	}
@@ -418,11 +424,11 @@ func (c *canvas) assemble(base []byte, marks []string) ([]byte, error) {
 		return nil, bad("page")
 	}
 	place := map[string]string{}
-	for _, m := range placePattern.FindAllSubmatch(object(2), -1) {
+	for _, m := range placePattern().FindAllSubmatch(object(2), -1) {
 		place[string(m[1])] = string(m[2])
 	}
 	var fonts, pictures []string
-	for _, m := range namePattern.FindAllSubmatch(content, -1) {
+	for _, m := range namePattern().FindAllSubmatch(content, -1) {
 		name := string(m[1])
 		list := &fonts
 		if name[0] == 'I' {

@@ -147,8 +147,12 @@ func load(from fs.FS, folder string) (map[string]json.RawMessage, error) {
 // manyTexts is room for a language without growing.
 const manyTexts = 2048
 
-// textOf reads a line, or joins a list of them.
+// textOf reads a line, or joins a list of them. Of most texts what stands between
+// the quotes is what is said; tests read all by both ways.
 func textOf(value json.RawMessage) (string, error) {
+	if line, ok := plain(value); ok {
+		return line, nil
+	}
 	if len(value) > 0 && value[0] == '[' {
 		var lines []string
 		err := json.Unmarshal(value, &lines)
@@ -157,6 +161,20 @@ func textOf(value json.RawMessage) (string, error) {
 	var line string
 	err := json.Unmarshal(value, &line)
 	return line, err
+}
+
+// plain reads a line, or a list of them, without an escape.
+func plain(value json.RawMessage) (string, bool) {
+	text := string(value)
+	if len(text) < 2 || text[0] != '"' && text[0] != '[' || strings.ContainsRune(text, '\\') {
+		return "", false
+	}
+	parts := strings.Split(text, `"`)
+	lines := parts[:0]
+	for i := 1; i < len(parts); i += 2 {
+		lines = append(lines, parts[i])
+	}
+	return strings.Join(lines, "\n"), len(parts)%2 == 1
 }
 
 // IDs returns the ids of all messages, sorted.
@@ -199,6 +217,9 @@ func (c *Catalogue) Text(id string, args ...any) string {
 	text, ok := c.text(id)
 	if !ok {
 		return id
+	}
+	if !strings.Contains(text, "{") {
+		return text
 	}
 	values := map[string]string{}
 	for i := 0; i+1 < len(args); i += 2 {

@@ -290,6 +290,17 @@ func TestLoadReadsWhatTheFilesSay(t *testing.T) {
 				t.Errorf("%s: %s: %v", lang, id, err)
 			}
 			got[id] = v
+			said, err := textOf(value)
+			if list, ok := v.([]any); ok {
+				var lines []string
+				for _, line := range list {
+					lines = append(lines, fmt.Sprint(line))
+				}
+				v = strings.Join(lines, "\n")
+			}
+			if err != nil || said != v {
+				t.Errorf("%s: %s reads %q, the file has %q, %v", lang, id, said, v, err)
+			}
 		}
 		if !reflect.DeepEqual(got, want) || len(got) < 1000 {
 			t.Errorf("%s: %d texts loaded, the files have %d", lang, len(got), len(want))
