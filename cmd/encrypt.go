@@ -175,7 +175,7 @@ func (e *detailed) Args() []any { return e.pairs }
 
 // documentError gives the error about a file that was named the command to type it anew.
 func documentError(err error, next string) error {
-	if slices.Contains([]string{desk.CodeFile, desk.CodeEmptyFile, desk.CodeNotPDF, desk.CodeSameName}, codeOf(err)) {
+	if slices.Contains([]string{desk.CodeFile, desk.CodeEmptyFile, desk.CodeFileChanged, desk.CodeNotPDF, desk.CodeSameName}, codeOf(err)) {
 		return &detailed{err, []any{"want", "document", "next", next}}
 	}
 	return err

@@ -85,6 +85,7 @@ var statusOfCode = map[string]int{
 	"desk.damaged":          exitTampered,
 	"desk.doubt":            exitDoubt,
 	"desk.evidence":         exitSignature,
+	"desk.file_changed":     exitBusy,
 	"desk.fingerprint":      exitKey,
 	"desk.folder_":          exitNoDesk,
 	"desk.handle":           exitUsage,

@@ -179,6 +179,9 @@ func (d *Desk) encrypt(ctx context.Context, p EncryptParams) (Encrypted, error) 
 		return res, err
 	}
 	defer sealed.Wipe()
+	if err := unaltered(e.Name, docs); err != nil {
+		return res, err
+	}
 	written, err := out.Reader()
 	if err != nil {
 		return res, err

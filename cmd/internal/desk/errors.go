@@ -74,6 +74,7 @@ const (
 	CodeSecretGiven    = "desk.secret_given"    // a secret key where only a certificate may come
 	CodeFile           = "desk.file"            // a document cannot be read
 	CodeEmptyFile      = "desk.empty_file"      // a document is empty
+	CodeFileChanged    = "desk.file_changed"    // a document was written to while it was enciphered
 	CodeNotPDF         = "desk.not_pdf"         // a scan that is no PDF
 	CodeScanName       = "desk.scan_name"       // a scan named after another entry
 	CodeSameName       = "desk.same_name"       // two documents with one base name

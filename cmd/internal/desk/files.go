@@ -9,8 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/text/unicode/norm"
+
+	"sandi/agenda"
 )
 
 const (
@@ -65,7 +68,25 @@ func regular(path string) error {
 type document struct {
 	path, base string
 	size       int64
+	modified   time.Time
 	file       *os.File
+}
+
+// unaltered refuses documents that were written to since they were opened: a
+// passphrase was asked meanwhile, and an editor that saves, a scanner that is
+// not done or a copy from a network makes half a letter, or none, of the one
+// that was chosen.
+func unaltered(n agenda.Name, docs []document) error {
+	for _, doc := range docs {
+		st, err := doc.file.Stat()
+		if err != nil {
+			return &Error{code: CodeFile, Field: doc.path, Err: err}
+		}
+		if st.Size() != doc.size || !st.ModTime().Equal(doc.modified) {
+			return &Error{code: CodeFileChanged, Entry: n, Field: doc.path}
+		}
+	}
+	return nil
 }
 
 func openDocuments(paths []string) (docs []document, err error) {
@@ -95,7 +116,7 @@ func openDocuments(paths []string) (docs []document, err error) {
 		case st.Size() == 0:
 			return docs, &Error{code: CodeEmptyFile, Field: p}
 		}
-		doc.size = st.Size()
+		doc.size, doc.modified = st.Size(), st.ModTime()
 		key := strings.ToLower(doc.base)
 		if seen[key] {
 			return docs, &Error{code: CodeSameName, Field: p}
