@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -59,6 +60,7 @@ type Options struct {
 // goroutines; writes wait for each other.
 type Book struct {
 	path    string
+	file    fs.FileInfo // of the book that was opened
 	options Options
 	readers *sql.DB
 	writers *sql.DB
@@ -244,6 +246,10 @@ func connect(ctx context.Context, path string, o Options) (*Book, error) {
 		o.TooFarAhead = tooFarAhead
 	}
 	b := &Book{path: path, options: o, stmts: map[string]*sql.Stmt{}, folded: -1}
+	var err error
+	if b.file, err = os.Stat(path); err != nil {
+		return nil, storage(err)
+	}
 	if !o.ReadOnly {
 		name, err := dsn(path, false)
 		if err != nil {
@@ -267,6 +273,16 @@ func connect(ctx context.Context, path string, o Options) (*Book, error) {
 	b.readers.SetMaxOpenConns(2 * maxReaders)
 	b.readers.SetMaxIdleConns(maxReaders)
 	return b, nil
+}
+
+// moved refuses to write when another file, or none, has the name of the book:
+// a backup took its place. What is written to the one that was set aside
+// nobody would find, and its serials are given again in the other.
+func (b *Book) moved() error {
+	if now, err := os.Stat(b.path); err != nil || !os.SameFile(b.file, now) {
+		return &Error{code: "agenda.moved", cause: err}
+	}
+	return nil
 }
 
 // check asserts what Open promises.

@@ -86,6 +86,7 @@ var phrases = map[string]string{
 	"agenda.tampered":              "book does not agree with its log",
 	"agenda.void_refused":          "a copy may already be with its recipient",
 	"agenda.readonly":              "book opened for reading",
+	"agenda.moved":                 "another file has the name of the book",
 	"agenda.storage":               "storage of the book",
 	"agenda.unconfirmed":           "key of the correspondent not confirmed",
 	"agenda.closed_letter":         "classified letter in the open path",

@@ -254,6 +254,10 @@ func (b *Book) writable(group []*member) error {
 		}
 		return storage(err)
 	}
+	if err := b.moved(); err != nil {
+		_, _ = b.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		return err
+	}
 	return nil
 }
 

@@ -46,6 +46,7 @@ var statusOfCode = map[string]int{
 	"agenda.not_found":      exitUsage,
 	"agenda.number_taken":   exitBusy,
 	"agenda.changed":        exitBusy,
+	"agenda.moved":          exitTampered,
 	"agenda.correspondent_": exitBusy,
 	"agenda.ended":          exitUsage,
 	"agenda.once_other":     exitUsage,

@@ -392,3 +392,27 @@ func TestRestoredDeskSendsNothingAgain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A command that waits for an answer while the desk under it is replaced by a
+// backup records nothing: its book is the one that was set aside, and nobody
+// would look for the letter there.
+func TestRestoreUnderARunningCommand(t *testing.T) {
+	t.Parallel()
+	f, _, _ := worked(t)
+	key := f.archiveKeyOf()
+	source := f.backup()
+	n := f.classified("jateng")
+	doc := f.file("surat.pdf", plainLetter)
+	f.unlocked = map[crypto.Fingerprint]*crypto.Key{}
+	_, err := f.Encrypt(t.Context(), EncryptParams{Name: n, Documents: []string{doc}, Secrets: meanwhile{right, func() {
+		_, err := f.restore(source, key, f.Dir, func(p *RestoreParams) { p.Older = true })
+		f.check(err)
+	}}})
+	if coded(err) != "agenda.moved" {
+		t.Errorf("enciphered in a desk that was set aside: %v", err)
+	}
+	d, err := Open(t.Context(), f.Dir, f.options())
+	f.check(err)
+	defer d.Close()
+	(&office{Desk: d, t: t, now: f.now}).ordinary("jateng")
+}
