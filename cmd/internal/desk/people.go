@@ -536,18 +536,35 @@ func newerOfSame(c *agenda.Correspondent, cert *crypto.Certificate) {
 // key: a revocation seen once stays, also when the key was exchanged for
 // another and comes back without it.
 func (d *Desk) asKnown(ctx context.Context, cert *crypto.Certificate) (*crypto.Certificate, error) {
-	kept, err := d.Book.Objects(ctx, secretMedia)
+	kept, err := d.keptCertificates(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range kept {
-		old, err := d.CertificateOf(ctx, o.SHA256)
+	return kept.merge(cert)
+}
+
+// keptCertificates is all that the book ever kept of each key.
+type keptCertificates map[crypto.Fingerprint][]*crypto.Certificate
+
+func (d *Desk) keptCertificates(ctx context.Context) (keptCertificates, error) {
+	objects, err := d.Book.Objects(ctx, secretMedia)
+	if err != nil {
+		return nil, err
+	}
+	kept := keptCertificates{}
+	for _, o := range objects {
+		cert, err := d.CertificateOf(ctx, o.SHA256)
 		if err != nil {
 			return nil, err
 		}
-		if old.Fingerprint() != cert.Fingerprint() {
-			continue
-		}
+		kept[cert.Fingerprint()] = append(kept[cert.Fingerprint()], cert)
+	}
+	return kept, nil
+}
+
+// merge adds to a certificate what is known besides it.
+func (k keptCertificates) merge(cert *crypto.Certificate) (_ *crypto.Certificate, err error) {
+	for _, old := range k[cert.Fingerprint()] {
 		if cert, err = crypto.Merge(old, cert); err != nil {
 			return nil, err
 		}

@@ -234,6 +234,25 @@ func (r *receiver) loadPins(ctx context.Context) error {
 	if r.d == nil {
 		return nil
 	}
+	if err := r.loadKnown(ctx); err != nil {
+		return err
+	}
+	kept, err := r.d.keptCertificates(ctx)
+	if err != nil {
+		return err
+	}
+	// A revocation that the book has seen once stays, whoever names the key.
+	for i := range r.pins {
+		p := &r.pins[i]
+		if p.cert, err = kept.merge(p.cert); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadKnown collects who may sign at the correspondents of the desk.
+func (r *receiver) loadKnown(ctx context.Context) error {
 	all, err := r.d.Book.Correspondents(ctx)
 	if err != nil {
 		return err
