@@ -407,7 +407,15 @@ func (r *receiver) judge(what, fingerprint, file string, role agenda.Role) crypt
 		r.why(what + "-revoked")
 		return crypto.VerdictBad
 	}
-	if _, err := crypto.VerifyForeign(r.text, sig, p.cert, r.now); err != nil {
+	verify := crypto.VerifyForeign
+	if role == agenda.RoleSandiman {
+		// The sandiman also signs, as octets, whatever is handed in as a letter,
+		// inside the encryption. His paraf is never of that kind.
+		verify = func(text, sig []byte, by *crypto.Certificate, at time.Time) (crypto.Signature, error) {
+			return crypto.VerifyText(bytes.NewReader(text), sig, by, at)
+		}
+	}
+	if _, err := verify(r.text, sig, p.cert, r.now); err != nil {
 		r.why(what + "-bad")
 		return crypto.VerdictBad
 	}

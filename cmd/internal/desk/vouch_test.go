@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"sandi/agenda"
+	"sandi/cmd/internal/signedtext"
 	"sandi/crypto"
+	"sandi/mail/loopback"
 )
 
 // inGPG gives the key of one of our officers to gpg.
@@ -58,5 +60,27 @@ func TestRevocationIsKnownEverywhere(t *testing.T) {
 		if coded(err) != CodeNotGood || got.Kriptogram != crypto.VerdictBad || got.Sending != crypto.VerdictBad {
 			t.Errorf("%s: verdicts %v, why %v, %v", name, got.Verdicts, got.Why, err)
 		}
+	}
+}
+
+// The signature inside an encryption is over whatever somebody handed in as a
+// letter, and its recipients can take it out: over a letter that reads like a
+// draft it must not pass for the paraf.
+func TestSignatureOverALetterIsNoParaf(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	f.send(f.signed("jateng"))
+	p := f.parts(f.gateway.Messages()[0].Data)
+	home, _, gpg := f.inGPG(t, "sandiman")
+	letter, sig := filepath.Join(home, "surat"), filepath.Join(home, "surat.sig")
+	f.check(os.WriteFile(letter, p[signedtext.DraftFile], 0o600))
+	o, err := f.Book.Officer(t.Context(), "sandiman")
+	f.check(err)
+	gpg("", "--batch", "--local-user", o.Fingerprint, "--output", sig, "--detach-sign", letter)
+	p[signedtext.ParafFile], err = os.ReadFile(sig)
+	f.check(err)
+	got, err := f.receive(f.folder(p), f.ourSigners())
+	if coded(err) != CodeNotGood || got.Kriptogram != crypto.VerdictBad {
+		t.Errorf("verdicts %v, why %v, %v", got.Verdicts, got.Why, err)
 	}
 }
