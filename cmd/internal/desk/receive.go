@@ -456,6 +456,7 @@ func (r *receiver) sending() {
 	}
 	// Only now: number, copy and time of a stranger's cover say nothing.
 	r.res.Cover = &c
+	r.unsigned()
 	switch {
 	case !r.headersFit(c.From.Address, c.To.Address, c.MessageID):
 		bad("headers")
@@ -559,13 +560,19 @@ func (r *receiver) letter() error {
 			*v = crypto.VerdictBad
 		}
 	}
-	for i := range m.Parts {
-		// Gateways add footers of text; a file that nobody signed is somebody's.
-		if p := &m.Parts[i]; !p.Signed && !strings.HasPrefix(p.Media, "text/") {
+	r.unsigned()
+	return r.sum(false)
+}
+
+// unsigned tells of files in the message that lie outside of what its signature
+// covers. Gateways add footers, which are text without a name; a file that
+// nobody signed is somebody's.
+func (r *receiver) unsigned() {
+	for i := range r.src.parsed.Parts {
+		if p := &r.src.parsed.Parts[i]; !p.Signed && (p.Name != "" || !strings.HasPrefix(p.Media, "text/")) {
 			r.why("extra-part")
 		}
 	}
-	return r.sum(false)
 }
 
 // sum says whether what is required is good. opened: the content counts too.

@@ -319,29 +319,49 @@ func TestLetterForAnotherDesk(t *testing.T) {
 	}
 }
 
+// beside puts a part beside the signed entity of a message, as a relay can.
+func beside(t *testing.T, eml []byte, part string) []byte {
+	t.Helper()
+	at := bytes.Index(eml, []byte("Content-Type: multipart/signed"))
+	if at < 0 {
+		t.Fatal("the message is not signed")
+	}
+	return slices.Concat(eml[:at], []byte("Content-Type: multipart/mixed; boundary=\"X\"\r\n\r\n--X\r\n"+part+"\r\n--X\r\n"), eml[at:], []byte("\r\n--X--\r\n"))
+}
+
+// What somebody may put beside a signed message, and what is told of it.
+var besides = map[string]struct {
+	part string
+	why  []string
+}{
+	"file":   {"Content-Type: application/pdf; name=\"S1-2026-2.pdf\"\r\nContent-Disposition: attachment; filename=\"S1-2026-2.pdf\"\r\n\r\n%PDF-palsu", []string{"extra-part"}},
+	"page":   {"Content-Type: text/html; name=\"Lampiran.html\"\r\nContent-Disposition: attachment; filename=\"Lampiran.html\"\r\n\r\n<p>palsu</p>", []string{"extra-part"}},
+	"footer": {"Content-Type: text/plain\r\n\r\nDiperiksa oleh gerbang.", nil},
+}
+
 // A file that somebody put beside the signed letter is told; the signed one
 // stays good.
 func TestFileBesideTheSignedLetter(t *testing.T) {
 	t.Parallel()
 	f, eml := sentLetter(t)
-	at := bytes.Index(eml, []byte("Content-Type: multipart/signed"))
-	if at < 0 {
-		t.Fatal("the letter is not signed")
-	}
-	around := func(part string) []byte {
-		return slices.Concat(eml[:at], []byte("Content-Type: multipart/mixed; boundary=\"X\"\r\n\r\n--X\r\n"+part+"\r\n--X\r\n"), eml[at:], []byte("\r\n--X--\r\n"))
-	}
-	for name, c := range map[string]struct {
-		part string
-		why  []string
-	}{
-		"file":   {"Content-Type: application/pdf; name=\"S1-2026-2.pdf\"\r\nContent-Disposition: attachment; filename=\"S1-2026-2.pdf\"\r\n\r\n%PDF-palsu", []string{"extra-part"}},
-		"footer": {"Content-Type: text/plain\r\n\r\nDiperiksa oleh gerbang.", nil},
-	} {
-		source := f.file(name+".eml", around(c.part))
+	for name, c := range besides {
+		source := f.file(name+".eml", beside(t, eml, c.part))
 		got, err := Receive(t.Context(), nil, ReceiveParams{Source: source, Signers: []SignerFile{{Role: agenda.RoleOperator, File: f.certificate("operator")}}}, f.options())
 		if err != nil || got.Sending != crypto.VerdictGood || !slices.Equal(got.Why, c.why) || !slices.Equal(got.Scans, []string{"S1-2026.pdf"}) {
 			t.Errorf("%s: verdicts %v, why %v, scans %v, %v", name, got.Verdicts, got.Why, got.Scans, err)
+		}
+	}
+}
+
+// So is one beside a kriptogram: three good verdicts say nothing of it.
+func TestFileBesideTheSignedKriptogram(t *testing.T) {
+	t.Parallel()
+	f, _, eml := sentParts(t)
+	for name, c := range besides {
+		got, err := f.receive(f.file(name+".eml", beside(t, eml, c.part)), f.ourSigners())
+		want := Verdicts{crypto.VerdictGood, crypto.VerdictGood, crypto.VerdictGood}
+		if err != nil || got.Verdicts != want || !slices.Equal(got.Why, c.why) {
+			t.Errorf("%s: verdicts %v, why %v, %v", name, got.Verdicts, got.Why, err)
 		}
 	}
 }
