@@ -85,7 +85,8 @@ type receiver struct {
 	text  []byte // kriptogram.txt
 	ours  crypto.Fingerprint
 	clerk *crypto.Certificate // who initialled, when pinned
-	from  string              // correspondent whose sandiman initialled, "" when not of the desk
+	from  string              // correspondent whose officers initialled or signed, "" when not of the desk
+	apart bool                // they are known by a flag only: no correspondent's officers are of their office
 
 	unheard []string // fingerprints of officers whose correspondent is not confirmed
 }
@@ -222,8 +223,14 @@ func (r *receiver) cover() []byte {
 	return r.src.parsed.Cover
 }
 
-// loadPins collects who may sign: the flags first, then the desk.
+// loadPins collects who may sign: the desk first, which knows of which office
+// somebody is, then the flags.
 func (r *receiver) loadPins(ctx context.Context) error {
+	if r.d != nil {
+		if err := r.loadKnown(ctx); err != nil {
+			return err
+		}
+	}
 	for _, s := range r.p.Signers {
 		cert, err := s.certificate()
 		if err != nil {
@@ -233,9 +240,6 @@ func (r *receiver) loadPins(ctx context.Context) error {
 	}
 	if r.d == nil {
 		return nil
-	}
-	if err := r.loadKnown(ctx); err != nil {
-		return err
 	}
 	kept, err := r.d.keptCertificates(ctx)
 	if err != nil {
@@ -283,7 +287,7 @@ func (r *receiver) pinned(fingerprint string, roles ...agenda.Role) *pin {
 		p := &r.pins[i]
 		for _, role := range roles {
 			// Paraf, signature and envelope of one letter are of one office.
-			other := r.from != "" && p.from != "" && p.from != r.from
+			other := p.from != "" && (r.apart || r.from != "" && p.from != r.from)
 			if p.role == role && !other && string(p.cert.Fingerprint()) == fingerprint {
 				return p
 			}
@@ -370,6 +374,7 @@ func (r *receiver) kriptogram() error {
 	paraf := r.judge("paraf", draft.Paraf.Fingerprint, signedtext.ParafFile, agenda.RoleSandiman)
 	if p := r.pinnedQuiet(draft.Paraf.Fingerprint, agenda.RoleSandiman); p != nil {
 		r.clerk, r.from, r.res.Sender = p.cert, p.from, p.unit
+		defer func() { r.apart = r.from == "" }()
 	}
 	if draft.Wet() {
 		r.why("wet")
@@ -380,7 +385,11 @@ func (r *receiver) kriptogram() error {
 		}
 		return nil
 	}
-	r.res.Verdicts.Kriptogram = worst(paraf, r.judge("ttd", draft.Signature.Fingerprint, signedtext.SignatureFile, agenda.RoleKepalaSeksi))
+	ttd := r.judge("ttd", draft.Signature.Fingerprint, signedtext.SignatureFile, agenda.RoleKepalaSeksi)
+	r.res.Verdicts.Kriptogram = worst(paraf, ttd)
+	if p := r.pinnedQuiet(draft.Signature.Fingerprint, agenda.RoleKepalaSeksi); p != nil && ttd == crypto.VerdictGood && r.from == "" {
+		r.from, r.res.Sender = p.from, cmp.Or(r.res.Sender, p.unit)
+	}
 	return nil
 }
 

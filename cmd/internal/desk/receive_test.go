@@ -116,16 +116,25 @@ func TestEnvelopeOfAnotherOffice(t *testing.T) {
 	f, p, _ := sentParts(t)
 	other := newOffice(t, loopback.Options{})
 	source := f.file("lain.eml", other.envelope(p))
-	for name, pins := range map[string][]SignerFile{
-		"unknown": nil,
-		"known":   {{Role: agenda.RoleOperator, File: other.certificate("operator")}},
+	theirs := []SignerFile{{Role: agenda.RoleOperator, File: other.certificate("operator")}}
+	for name, c := range map[string]struct {
+		named, pins []SignerFile // by a bundle; of kotab
+		sender      string
+	}{
+		"unknown": {nil, nil, "Unit kotaa"},
+		"known":   {nil, theirs, "Unit kotaa"},
+		"bundle":  {f.ourSigners(), theirs, ""},
 	} {
 		r := f.reader()
-		r.pinned("kotaa", true, f.ourSigners()...)
-		r.pinned("kotab", true, pins...)
-		got, err := r.openAt(f.keys["jateng"], source)
+		if c.named == nil {
+			r.pinned("kotaa", true, f.ourSigners()...)
+		}
+		r.pinned("kotab", true, c.pins...)
+		got, err := Receive(t.Context(), r.Desk, ReceiveParams{
+			Source: source, Signers: c.named, KeyFile: f.keys["jateng"], Out: filepath.Join(t.TempDir(), "naskah"), Secrets: right,
+		}, r.options())
 		want := Verdicts{crypto.VerdictGood, crypto.VerdictUnchecked, crypto.VerdictGood}
-		if err != nil || got.Verdicts != want || got.Cover != nil || got.Sender != "Unit kotaa" || !slices.Equal(got.Why, []string{"sender-unknown"}) {
+		if err != nil || got.Verdicts != want || got.Cover != nil || got.Sender != c.sender || !slices.Equal(got.Why, []string{"sender-unknown"}) {
 			t.Errorf("%s: verdicts %v, why %v, cover %v, sender %q, %v", name, got.Verdicts, got.Why, got.Cover, got.Sender, err)
 		}
 	}
