@@ -88,10 +88,23 @@ func ParseNotices(message []byte) ([]Notice, error) {
 		return []Notice{p.read(base)}, nil
 	case media == "multipart/report", strings.TrimSpace(m.Header.Get("Return-Path")) == "<>":
 		return nil, nil // a program wrote it; what it means is not known
-	case strings.EqualFold(m.Header.Get("Auto-Submitted"), "no"), m.Header.Get("Auto-Submitted") == "":
-		return []Notice{base}, nil
+	case automatic(m.Header):
+		return nil, nil // out-of-office answers and the like say nothing
 	}
-	return nil, nil // out-of-office answers and the like say nothing
+	return []Notice{base}, nil
+}
+
+// automatic tells whether a program answered (RFC 3834 §5), also one older than
+// the field that says so: what it writes stands for nobody who has read.
+func automatic(h mail.Header) bool {
+	if by := h.Get("Auto-Submitted"); by != "" {
+		return !strings.EqualFold(by, "no")
+	}
+	switch strings.ToLower(strings.TrimSpace(h.Get("Precedence"))) {
+	case "bulk", "junk", "list", "auto_reply":
+		return true
+	}
+	return h.Get("X-Autoreply") != "" || h.Get("X-Autorespond") != ""
 }
 
 // NoticeForms returns a notice in the one form in which it is kept, and in those

@@ -138,7 +138,10 @@ func TestParseNotices(t *testing.T) {
 			"Received: from mx.test\nFrom: a@b.test\nDate: kemarin\n\nisi\n",
 			[]Notice{{Kind: NoticeReply, Recipient: "a@b.test", Remote: "a@b.test", Action: "answered", Text: "isi\n"}},
 		},
-		"out_of_office": {"From: jateng@contoh.sanapati.test\nAuto-Submitted: auto-replied\nIn-Reply-To: <" + ourID + ">\n\ncuti\n", nil},
+		"out_of_office":                {"From: jateng@contoh.sanapati.test\nAuto-Submitted: auto-replied\nIn-Reply-To: <" + ourID + ">\n\ncuti\n", nil},
+		"out_of_office_of_old_servers": {"From: jateng@contoh.sanapati.test\nPrecedence: Bulk\nIn-Reply-To: <" + ourID + ">\n\ncuti\n", nil},
+		"out_of_office_marked":         {"From: jateng@contoh.sanapati.test\nX-Autoreply: yes\nIn-Reply-To: <" + ourID + ">\n\ncuti\n", nil},
+		"out_of_office_of_a_panel":     {"From: jateng@contoh.sanapati.test\nX-Autorespond: cuti\nIn-Reply-To: <" + ourID + ">\n\ncuti\n", nil},
 		"report_of_another_kind": {
 			"From: jateng@contoh.sanapati.test\nContent-Type: multipart/report; boundary=b\nIn-Reply-To: <" + ourID + ">\n\n--b\n\ntidak sampai\n--b--\n", nil,
 		},
