@@ -206,6 +206,40 @@ func TestRevocationCountsForEveryUse(t *testing.T) {
 	}
 }
 
+// An officer may sign for two offices with the key that letters to one of them
+// go to. Its revocation comes with one of them and counts for both.
+func TestRevocationFromAnotherOffice(t *testing.T) {
+	t.Parallel()
+	data, revoked := gpgKey(t, gpgCurve, "Tegal", true)
+	a := &answers{stage: "rcpt", addr: "tegal@", reply: &smtp.SMTPError{Code: 451, Message: "later"}}
+	f := newOffice(t, loopback.Options{Hook: a.hook})
+	path, ctx := f.file("tegal.asc", data), t.Context()
+	_, rep, err := f.AddCorrespondent(ctx, CorrespondentParams{
+		Handle: "tegal", Unit: "Diskominfo Kota Tegal", Address: "tegal@contoh.sanapati.test", Certificate: path,
+	})
+	f.check(err)
+	f.check(f.ConfirmCorrespondent(ctx, "tegal", string(rep.Facts.Fingerprint), "sandiman tujuan", "telepon"))
+	f.pinned("upt", true, SignerFile{Role: agenda.RoleSandiman, File: path})
+	waits, signed, fresh := f.signed("tegal"), f.signed("tegal"), f.classified("tegal")
+	f.send(waits)
+	_, _, err = f.EditCorrespondent(ctx, CorrespondentParams{
+		Handle: "upt", Signers: []SignerFile{{Role: agenda.RoleSandiman, File: f.file("dicabut.asc", revoked)}},
+	}, "dicabut")
+	f.check(err)
+	a.reply = nil
+	_, err = f.Encrypt(ctx, EncryptParams{Name: fresh, Documents: []string{f.file("surat.pdf", plainLetter)}, Secrets: right})
+	if coded(err) != CodePreflight {
+		t.Errorf("encrypt: %v", err)
+	}
+	if _, err = f.Send(ctx, SendParams{Names: []agenda.Name{signed}, Secrets: right}); coded(err) != CodePreflight {
+		t.Errorf("send: %v", err)
+	}
+	if res, err := f.Send(ctx, SendParams{Names: []agenda.Name{waits}, Secrets: right}); err != nil || len(res.Skipped) != 1 || len(f.gateway.Messages()) != 0 {
+		t.Errorf("skipped %+v, %d messages, %v", res.Skipped, len(f.gateway.Messages()), err)
+	}
+	f.audited()
+}
+
 // While the head goes through his queue, the sandiman may encipher anew.
 func TestReturnOfTheDraftThatWasShown(t *testing.T) {
 	t.Parallel()

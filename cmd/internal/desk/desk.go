@@ -75,6 +75,7 @@ type Desk struct {
 	certificates sync.Map                           // agenda.Hash → *crypto.Certificate, of the book's objects
 	checkpoints  checkpoints
 	plaintexts   plaintexts
+	kept         keptLately
 }
 
 // noDesk tells a folder that was never a desk from one that may not be read

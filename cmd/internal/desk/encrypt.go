@@ -389,6 +389,11 @@ func (d *Desk) preflight(ctx context.Context, e agenda.Entry, policy crypto.Poli
 			}
 			row.Facts, row.Findings = cert.Facts(d.Now()), policy.Check(r, d.Now())
 			recipients = append(recipients, r)
+			if gone, err := d.revokedElsewhere(ctx, r); err != nil {
+				return nil, nil, err
+			} else if gone && !revoked(row.Findings) {
+				row.Findings = append([]crypto.Finding{{Code: crypto.ErrRevoked.Code(), Refuse: true}}, row.Findings...)
+			}
 			if corr.Ended {
 				row.Findings = append([]crypto.Finding{{Code: CodeCorrespondent, Refuse: true}}, row.Findings...)
 			}

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/signedtext"
@@ -56,8 +57,57 @@ func (d *Desk) withdrawn(ctx context.Context, corr agenda.Correspondent) (bool, 
 	if err != nil {
 		return false, err
 	}
-	found := crypto.Praktis().Check(crypto.Recipient{Certificate: cert, Subkey: crypto.Fingerprint(corr.Subkey)}, d.Now())
-	return slices.ContainsFunc(found, func(f crypto.Finding) bool { return f.Code == crypto.ErrRevoked.Code() }), nil
+	to := crypto.Recipient{Certificate: cert, Subkey: crypto.Fingerprint(corr.Subkey)}
+	if revoked(crypto.Praktis().Check(to, d.Now())) {
+		return true, nil
+	}
+	return d.revokedElsewhere(ctx, to)
+}
+
+func revoked(found []crypto.Finding) bool {
+	return slices.ContainsFunc(found, func(f crypto.Finding) bool { return f.Code == crypto.ErrRevoked.Code() })
+}
+
+// revokedElsewhere tells whether the revocation of a key came with another
+// certificate of it than the one that is pinned: the key that letters to one
+// office go to may be that of an officer who signs for another one too.
+func (d *Desk) revokedElsewhere(ctx context.Context, to crypto.Recipient) (bool, error) {
+	kept, err := d.kept.of(ctx, d)
+	if err != nil {
+		return false, err
+	}
+	if all := kept[to.Certificate.Fingerprint()]; len(all) < 2 {
+		return false, nil // itself
+	}
+	if to.Certificate, err = kept.merge(to.Certificate); err != nil {
+		return false, err
+	}
+	return revoked(crypto.Praktis().Check(to, d.Now())), nil
+}
+
+// keptLately is what keptCertificates found, until something else is said of
+// people: a batch asks for every letter.
+type keptLately struct {
+	mu   sync.Mutex
+	last int64 // [agenda.Book.LastOfPeople]
+	all  keptCertificates
+}
+
+func (k *keptLately) of(ctx context.Context, d *Desk) (keptCertificates, error) {
+	last, err := d.Book.LastOfPeople(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.all == nil || k.last != last {
+		all, err := d.keptCertificates(ctx)
+		if err != nil {
+			return nil, err
+		}
+		k.all, k.last = all, last
+	}
+	return k.all, nil
 }
 
 // stillTheirs refuses the kriptogram of an entry for a copy whose addressee has
