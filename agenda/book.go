@@ -60,7 +60,7 @@ type Options struct {
 // goroutines; writes wait for each other.
 type Book struct {
 	path    string
-	file    fs.FileInfo // of the book that was opened
+	file    fs.FileInfo // of the book that was opened; nil when read-only
 	options Options
 	readers *sql.DB
 	writers *sql.DB
@@ -246,10 +246,6 @@ func connect(ctx context.Context, path string, o Options) (*Book, error) {
 		o.TooFarAhead = tooFarAhead
 	}
 	b := &Book{path: path, options: o, stmts: map[string]*sql.Stmt{}, folded: -1}
-	var err error
-	if b.file, err = os.Stat(path); err != nil {
-		return nil, storage(err)
-	}
 	if !o.ReadOnly {
 		name, err := dsn(path, false)
 		if err != nil {
@@ -260,6 +256,11 @@ func connect(ctx context.Context, path string, o Options) (*Book, error) {
 		}
 		b.writers.SetMaxOpenConns(1)
 		if b.conn, err = b.writers.Conn(ctx); err != nil {
+			return nil, errors.Join(storage(err), b.Close())
+		}
+		// Behind the opening: a file that is held open keeps its number also
+		// where numbers are given for as long as somebody needs them.
+		if b.file, err = os.Stat(path); err != nil {
 			return nil, errors.Join(storage(err), b.Close())
 		}
 	}

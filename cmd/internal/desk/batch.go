@@ -196,7 +196,7 @@ func (d *Desk) each(ctx context.Context, errs []error, fn func(ctx context.Conte
 // keyTrouble tells an error that every other entry would meet too.
 func keyTrouble(err error) bool {
 	switch coded(err) {
-	case CodePassphrase, CodeNoKey, CodeKeyMedium, CodeOfficer, CodeRole, "agenda.storage", "agenda.clock_behind", "agenda.clock_ahead":
+	case CodePassphrase, CodeNoKey, CodeKeyMedium, CodeOfficer, CodeRole, "agenda.moved", "agenda.storage", "agenda.clock_behind", "agenda.clock_ahead":
 		return true
 	}
 	return false
