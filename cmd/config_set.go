@@ -22,22 +22,24 @@ func (a *app) configSet() *cobra.Command {
 		more, _ := c.Flags().GetBool("append")
 		less, _ := c.Flags().GetBool("remove")
 		return a.withDesk(c, a.flags.dryRun, func(ctx context.Context, d *desk.Desk) error {
-			items, list := d.Config.List(key)
-			var err error
-			switch {
-			case list:
-				items, err = listed(items, values, more, less)
-			case more, less, len(values) > 1:
-				err = usageError("usage.no_list", "value", key)
+			_, list := d.Config.List(key)
+			if !list && (more || less || len(values) > 1) {
+				return usageError("usage.no_list", "value", key)
 			}
-			if err != nil {
-				return err
-			}
-			err = d.EditSettings(ctx, func(raw []byte) ([]byte, error) {
-				if list {
-					return config.SetList(raw, key, items)
+			var items []string
+			err := d.EditSettings(ctx, func(raw []byte) ([]byte, error) {
+				if !list {
+					return config.Set(raw, key, values[0])
 				}
-				return config.Set(raw, key, values[0])
+				now, err := config.Parse(raw) // it may have grown since the desk was opened
+				if err != nil {
+					return nil, err
+				}
+				items, _ = now.List(key)
+				if items, err = listed(items, values, more, less); err != nil {
+					return nil, err
+				}
+				return config.SetList(raw, key, items)
 			})
 			if err != nil {
 				return notTaken(err)

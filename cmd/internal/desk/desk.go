@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -23,21 +24,22 @@ import (
 
 // Names inside the desk folder.
 const (
-	configFile  = "sandi.yaml"
-	bookFile    = "agenda.db"
-	keysFolder  = "keys"
-	logKeyFile  = "log.key"
-	boxFolder   = "archive"
-	awayFolder  = "offline"
-	sendLock    = "send.lock"
-	archiveKey  = "arsip.key"
-	secretMedia = "application/pgp-keys"
-	textMedia   = "text/plain; charset=utf-8"
-	sigMedia    = "application/pgp-signature"
-	pgpMedia    = "application/pgp-encrypted"
-	mailMedia   = "message/rfc822"
-	yamlMedia   = "application/yaml"
-	pdfMedia    = "application/pdf"
+	configFile   = "sandi.yaml"
+	bookFile     = "agenda.db"
+	keysFolder   = "keys"
+	logKeyFile   = "log.key"
+	boxFolder    = "archive"
+	awayFolder   = "offline"
+	sendLock     = "send.lock"
+	settingsLock = "settings.lock"
+	archiveKey   = "arsip.key"
+	secretMedia  = "application/pgp-keys"
+	textMedia    = "text/plain; charset=utf-8"
+	sigMedia     = "application/pgp-signature"
+	pgpMedia     = "application/pgp-encrypted"
+	mailMedia    = "message/rfc822"
+	yamlMedia    = "application/yaml"
+	pdfMedia     = "application/pdf"
 )
 
 // Options say how a desk is opened. The zero value is right for a command
@@ -119,9 +121,14 @@ func Open(ctx context.Context, dir string, o Options) (*Desk, error) {
 	if o.ReadOnly || o.Rehearse {
 		return d, nil
 	}
-	if err := d.noteConfig(ctx, raw); err != nil {
+	now, err := d.noteConfig(ctx, raw)
+	if err != nil {
 		d.Close()
 		return nil, err
+	}
+	if !bytes.Equal(now, raw) { // changed by another process since they were read
+		d.Close()
+		return Open(ctx, dir, o)
 	}
 	return d, nil
 }
@@ -175,13 +182,23 @@ func (d *Desk) path(elem ...string) string {
 	return filepath.Join(append([]string{d.Dir}, elem...)...)
 }
 
-func (d *Desk) noteConfig(ctx context.Context, raw []byte) error {
-	sum := agenda.Hash(sha256.Sum256(raw))
+// noteConfig records settings that were changed by hand, and returns them as
+// they are now. What another process is just changing it leaves to that one.
+func (d *Desk) noteConfig(ctx context.Context, raw []byte) ([]byte, error) {
 	known, err := d.Book.ConfigDigest(ctx)
-	if err != nil || known == sum {
-		return err
+	if err != nil || known == sha256.Sum256(raw) {
+		return raw, err
 	}
-	return d.Book.RecordConfig(ctx, d.Nobody(), dataObject(raw, yamlMedia))
+	lock, err := d.lockSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	now, err := d.settings()
+	if err != nil || !bytes.Equal(now, raw) {
+		return now, err
+	}
+	return now, d.Book.RecordConfig(ctx, d.Nobody(), dataObject(now, yamlMedia))
 }
 
 // dataObject is an object that lies in the database.

@@ -451,7 +451,7 @@ func (d *Desk) seeOwnerless(ctx context.Context) ([]Condition, error) {
 func ours(name string) bool {
 	return slices.Contains([]string{
 		".", configFile, bookFile, bookFile + "-wal", bookFile + "-shm", bookFile + "-journal", keysFolder, "vault", boxFolder,
-		awayFolder, sendLock, sentFile, caFile, backupState, probeFile,
+		awayFolder, sendLock, settingsLock, sentFile, caFile, backupState, probeFile,
 	}, name)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"slices"
+	"time"
 
 	"sandi/agenda"
 	"sandi/cmd/internal/config"
@@ -15,10 +16,23 @@ import (
 // which the next command that writes finds and records. A dry run refuses what
 // the change would be refused for, and writes nothing.
 func (d *Desk) EditSettings(ctx context.Context, change func([]byte) ([]byte, error)) error {
-	raw, err := readLimited(d.path(configFile), maxTextFile)
-	if err != nil {
-		return &Error{code: CodeFile, Field: configFile, Err: err}
+	if !d.opts.Rehearse {
+		lock, err := d.lockSettings(ctx)
+		if err != nil {
+			return err
+		}
+		defer lock.Unlock()
 	}
+	raw, err := d.settings()
+	if err != nil {
+		return err
+	}
+	// Another process may have changed them since the desk was opened.
+	was, err := config.Parse(raw)
+	if err != nil {
+		return err
+	}
+	d.Config = was
 	edited, err := change(raw)
 	if err != nil {
 		return err
@@ -57,6 +71,24 @@ func (d *Desk) EditSettings(ctx context.Context, change func([]byte) ([]byte, er
 	}
 	d.Config, d.Hours = c, hours
 	return d.Book.RecordConfig(ctx, who, dataObject(edited, yamlMedia))
+}
+
+// settingsWait is how long one change of the settings waits for another.
+const settingsWait = 30 * time.Second
+
+// lockSettings keeps the reading and the writing of a change together: of two
+// at the same time the later one is made to what the earlier one left.
+func (d *Desk) lockSettings(ctx context.Context) (*vault.Lock, error) {
+	return vault.WaitLock(ctx, d.path(settingsLock), settingsWait)
+}
+
+// settings is sandi.yaml as it is now.
+func (d *Desk) settings() ([]byte, error) {
+	raw, err := readLimited(d.path(configFile), maxTextFile)
+	if err != nil {
+		return nil, &Error{code: CodeFile, Field: configFile, Err: err}
+	}
+	return raw, nil
 }
 
 // numbers refuses a form of numbers in the settings under which no kriptogram

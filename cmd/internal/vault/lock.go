@@ -1,6 +1,10 @@
 package vault
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	"github.com/gofrs/flock"
 )
 
@@ -18,6 +22,26 @@ func TryLock(path string) (*Lock, error) {
 		return nil, &Error{code: CodeLocked, Path: path}
 	}
 	return &Lock{flock: l}, nil
+}
+
+// lockPoll is how often a lock that somebody holds is tried again: the kernel's own wait could not be interrupted.
+const lockPoll = 10 * time.Millisecond
+
+// WaitLock takes the lock of a file as [TryLock] does, and waits at most so long for who holds it.
+func WaitLock(ctx context.Context, path string, most time.Duration) (*Lock, error) {
+	limited, stop := context.WithTimeout(ctx, most)
+	defer stop()
+	l := flock.New(path, flock.SetPermissions(0o600))
+	ok, err := l.TryLockContext(limited, lockPoll)
+	switch {
+	case ok:
+		return &Lock{flock: l}, nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, &Error{code: CodeLocked, Path: path}
+	}
+	return nil, storage(path, err)
 }
 
 // Unlock lets go. A second call does nothing.
