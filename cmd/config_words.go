@@ -13,6 +13,7 @@ var configWords = []struct{ begin, id string }{
 	{"is not a handle", "handle"},
 	{"is not a new handle", "new_handle"},
 	{"must be host:port", "host_port"},
+	{"is none, but gateway.address is not this machine", "bare"},
 	{"is not an address", "address"},
 	{"is not a host name", "host"},
 	{"must be 64 lower-case hexadecimal digits", "pin"},

@@ -118,7 +118,11 @@ func (a *app) initGateway(c *cobra.Command) (config.Gateway, error) {
 	if err != nil {
 		return g, err
 	}
-	if g.TLS == "" {
+	if g.TLS != "" {
+		if err := a.initAnswer("--tls", "", "", config.Gateway{Address: g.Address, TLS: g.TLS}); err != nil {
+			return g, err
+		}
+	} else {
 		guess := "starttls"
 		if _, port, err := net.SplitHostPort(g.Address); err == nil && port == "465" {
 			guess = "implicit"

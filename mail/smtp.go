@@ -165,7 +165,7 @@ func (g *Gateway) host() (string, error) {
 	switch g.TLS {
 	case TLSImplicit, TLSStartTLS:
 	case TLSNone:
-		if !loopbackHost(host) {
+		if !LoopbackHost(host) {
 			return "", errBare()
 		}
 	default:

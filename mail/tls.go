@@ -106,9 +106,9 @@ func (p *Peer) describe(cs tls.ConnectionState) {
 	}
 }
 
-// loopbackHost reports a host that is this machine by its name alone; no
-// resolver is asked.
-func loopbackHost(host string) bool {
+// LoopbackHost reports a host that is this machine by its name alone; no
+// resolver is asked. TLSNone is refused to every other one.
+func LoopbackHost(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
 	}

@@ -24,6 +24,8 @@ import (
 	"unicode"
 
 	"github.com/spf13/viper"
+
+	"sandi/mail"
 )
 
 // Codes of the errors of this package.
@@ -391,6 +393,9 @@ func (g Gateway) validate(k *checker) {
 		k.fail("gateway.address", "must be host:port")
 	}
 	k.word("gateway.tls", g.TLS, []string{"implicit", "starttls", "none"})
+	if mail.TLSMode(g.TLS) == mail.TLSNone && !mail.LoopbackHost(host) {
+		k.fail("gateway.tls", "is none, but gateway.address is not this machine")
+	}
 	if !addressPattern.MatchString(g.From) {
 		k.fail("gateway.from", "is not an address")
 	}
