@@ -91,7 +91,7 @@ func (a *app) sign(ctx context.Context, d *desk.Desk, names []agenda.Name, p des
 			one := p
 			one.Name = pend.Entry.Name
 			if err := d.MaySign(ctx, one); err != nil {
-				return err
+				return a.sheetError(one, err)
 			}
 		}
 		a.say("sign.dry_run")
@@ -118,7 +118,7 @@ func (a *app) sign(ctx context.Context, d *desk.Desk, names []agenda.Name, p des
 		at++
 		e, pend := entries[at], all[at]
 		if errs[at] != nil {
-			return errs[at]
+			return a.sheetError(batch[at], errs[at])
 		}
 		done = append(done, n)
 		if a.flags.json {
@@ -134,6 +134,14 @@ func (a *app) sign(ctx context.Context, d *desk.Desk, names []agenda.Name, p des
 		a.say("sign.next", "names", a.commas(done))
 	}
 	return err
+}
+
+// sheetError gives the error about the scan of a sheet the command to name it anew.
+func (a *app) sheetError(p desk.SignParams, err error) error {
+	if p.Wet == "" {
+		return err
+	}
+	return documentError(err, fmt.Sprintf("sandi sign %s --wet %s", a.entryName(p.Name), a.cat.Text("default.path")))
 }
 
 // signedAs writes an object for every draft under --json.

@@ -51,16 +51,8 @@ func (d *Desk) attach(ctx context.Context, p AttachParams) (agenda.Entry, error)
 	defer closeDocuments(docs)
 	var total int64
 	for _, doc := range docs {
-		head := make([]byte, 1024)
-		n, err := io.ReadFull(doc.file, head)
-		if n == 0 {
-			return e, &Error{code: CodeFile, Field: doc.path, Err: err}
-		}
-		if !bytes.Contains(head[:n], []byte("%PDF-")) && !extract.IsPicture(head[:n]) {
-			return e, &Error{code: CodeNotPDF, Entry: e.Name, Field: doc.path}
-		}
-		if _, err := doc.file.Seek(0, io.SeekStart); err != nil {
-			return e, &Error{code: CodeFile, Field: doc.path, Err: err}
+		if err := scanned(e.Name, doc); err != nil {
+			return e, err
 		}
 		total += doc.size
 		if err := d.rightScan(ctx, doc, p); err != nil {
@@ -114,6 +106,22 @@ func (d *Desk) attach(ctx context.Context, p AttachParams) (agenda.Entry, error)
 		}
 	}
 	return e, d.Book.Attach(ctx, who, e.ID, e.Last, scans)
+}
+
+// scanned refuses a file that is no scan: neither PDF nor a picture.
+func scanned(n agenda.Name, doc document) error {
+	head := make([]byte, 1024)
+	read, err := io.ReadFull(doc.file, head)
+	if read == 0 {
+		return &Error{code: CodeFile, Field: doc.path, Err: err}
+	}
+	if !bytes.Contains(head[:read], []byte("%PDF-")) && !extract.IsPicture(head[:read]) {
+		return &Error{code: CodeNotPDF, Entry: n, Field: doc.path}
+	}
+	if _, err := doc.file.Seek(0, io.SeekStart); err != nil {
+		return &Error{code: CodeFile, Field: doc.path, Err: err}
+	}
+	return nil
 }
 
 // entryLike is a file name that begins with the name of an entry: "S208.pdf",

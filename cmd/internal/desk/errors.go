@@ -75,7 +75,7 @@ const (
 	CodeFile           = "desk.file"            // a document cannot be read
 	CodeEmptyFile      = "desk.empty_file"      // a document is empty
 	CodeFileChanged    = "desk.file_changed"    // a document was written to while it was enciphered
-	CodeNotPDF         = "desk.not_pdf"         // a scan that is no PDF
+	CodeNotPDF         = "desk.not_pdf"         // a scan that is neither PDF nor a picture
 	CodeScanName       = "desk.scan_name"       // a scan named after another entry
 	CodeSameName       = "desk.same_name"       // two documents with one base name
 	CodeTooLarge       = "desk.too_large"       // larger than the gateway takes

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"sandi/agenda"
+	"sandi/agenda/extract"
 	"sandi/cmd/internal/signedtext"
 	"sandi/cmd/internal/vault"
 	"sandi/crypto"
@@ -166,6 +168,9 @@ func (d *Desk) maySheet(ctx context.Context, p SignParams) error {
 		return err
 	}
 	defer closeDocuments(docs)
+	if err := scanned(p.Name, docs[0]); err != nil {
+		return err
+	}
 	return d.noPlaintext(ctx, p.Name, docs[0])
 }
 
@@ -201,7 +206,7 @@ func (d *Desk) sign(ctx context.Context, p SignParams) (agenda.Entry, error) {
 		rec.Signature = dataObject(sig, sigMedia)
 	}
 	if p.Wet != "" {
-		if rec.Scan, err = d.keepFile(p.Wet, pdfMedia); err != nil {
+		if rec.Scan, err = d.keepScan(p.Name, p.Wet); err != nil {
 			return e, err
 		}
 		rec.Via = cmp.Or(rec.Via, "desk")
@@ -257,7 +262,30 @@ func (d *Desk) attached(ctx context.Context, pend Pending, path string) (sig []b
 	return sig, "attached", nil
 }
 
-// keepFile copies a file that may be kept (a scan, evidence) into the vault.
+// keepScan keeps the scan of a sheet as attach keeps one: a picture becomes a
+// PDF.
+func (d *Desk) keepScan(n agenda.Name, path string) (agenda.Object, error) {
+	docs, err := openDocuments([]string{path})
+	if err != nil {
+		return agenda.Object{}, err
+	}
+	defer closeDocuments(docs)
+	file := bufio.NewReader(docs[0].file)
+	if head, _ := file.Peek(16); !extract.IsPicture(head) {
+		return d.keep(file, pdfMedia)
+	}
+	data, err := io.ReadAll(file)
+	if err != nil {
+		return agenda.Object{}, &Error{code: CodeFile, Field: path, Err: err}
+	}
+	pdfs, err := d.scansOf(n, [][]byte{data})
+	if err != nil {
+		return agenda.Object{}, err
+	}
+	return d.keep(bytes.NewReader(pdfs[0].data), pdfMedia)
+}
+
+// keepFile copies a file that may be kept as it is (evidence) into the vault.
 func (d *Desk) keepFile(path, media string) (agenda.Object, error) {
 	docs, err := openDocuments([]string{path})
 	if err != nil {
