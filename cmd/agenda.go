@@ -972,7 +972,7 @@ func (a *app) correct(ctx context.Context, f letterForm, arg string) error {
 	}
 	subject, given, err := f.subject(l.Class)
 	if err != nil {
-		return err
+		return entryError(n, &detailed{err, []any{"command", a.commandPath() + " " + a.entryName(n)}})
 	}
 	if given {
 		l.Subject = subject
