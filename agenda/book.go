@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -434,10 +435,19 @@ func storage(err error) error {
 			code = "agenda.tampered"
 		case sqlite3.SQLITE_NOTADB:
 			code = "agenda.foreign"
+		case sqlite3.SQLITE_FULL:
+			err = noSpace(err)
+		}
+		if driver.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // the index of the log beside the book could not grow
+			err = noSpace(err)
 		}
 	}
 	return &Error{code: code, cause: err}
 }
+
+// noSpace gives an error of the driver, which hides it, the cause that the
+// system gave.
+func noSpace(err error) error { return fmt.Errorf("%w (%w)", syscall.ENOSPC, err) }
 
 // tooFarAhead is the default of [Options.TooFarAhead].
 func tooFarAhead(last, now time.Time) bool {
