@@ -305,6 +305,7 @@ func (d *Desk) fillBox(ctx context.Context, f *os.File, box, place string, entri
 		return nil, err
 	}
 	extents, err := mail.AppendMboxAll(f, from, messages)
+	err = vault.Storage(f.Name(), err)
 	if err != nil {
 		return nil, err
 	}

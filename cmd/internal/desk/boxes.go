@@ -463,7 +463,7 @@ func (d *Desk) appendOne(f *os.File, x Filed, from *mail.Address) (mail.Extent, 
 		from = &sender
 	}
 	off, n, err := mail.AppendMbox(f, *from, filedAt(x.Entry, x.Copy), msg)
-	return mail.Extent{Offset: off, Length: n}, err
+	return mail.Extent{Offset: off, Length: n}, vault.Storage(f.Name(), err)
 }
 
 // RebuildBox writes a box anew from the octets of record. The places of its

@@ -276,7 +276,9 @@ func idsOf(all []releasable) []int64 {
 	return ids
 }
 
-// freezeAll builds the messages of all copies side by side.
+// freezeAll builds the messages of all copies side by side. When one fails none
+// is kept: each is a letter with its scans, and a disk that is full would be
+// filled further by every `send` that is tried again.
 func (d *Desk) freezeAll(ctx context.Context, all []releasable, numbers []*agenda.ProposedNumber, limit int64) ([]agenda.Releasing, error) {
 	at := d.Now()
 	batch := make([]agenda.Releasing, len(all))
@@ -292,7 +294,15 @@ func (d *Desk) freezeAll(ctx context.Context, all []releasable, numbers []*agend
 		}
 		return nil
 	})
-	return batch, err
+	if err == nil {
+		return batch, nil
+	}
+	for i := range batch {
+		for _, c := range batch[i].Release.Copies {
+			d.Vault.Discard(c.Message.SHA256)
+		}
+	}
+	return nil, err
 }
 
 func takesNumber(r releasable) bool { return r.entry.Name.Book == agenda.Kriptogram }

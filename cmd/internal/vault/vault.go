@@ -96,6 +96,15 @@ func (e *Fatal) Error() string { return "fsync: " + e.Err.Error() }
 
 func (e *Fatal) Unwrap() error { return e.Err }
 
+// Storage is an error of the system about a file, with a code of this package. An error that has a code already stays as it is.
+func Storage(path string, err error) error {
+	var own interface{ Code() string }
+	if err == nil || errors.As(err, &own) {
+		return err
+	}
+	return storage(path, err)
+}
+
 func storage(path string, err error) error {
 	var fatal *Fatal
 	if err == nil || errors.As(err, &fatal) {
@@ -425,6 +434,9 @@ func (c contextReader) Read(p []byte) (int, error) {
 	}
 	return c.r.Read(p)
 }
+
+// Discard removes an object that its maker alone knows, and no record. What stays for some reason is swept some day.
+func (v *Vault) Discard(sha [32]byte) { _ = v.root.Remove(objectName(sha)) }
 
 // Sweep removes what crashes left: temporary files and objects that are older than age and that keep, which is told since when an
 // object lies there, does not want. The caller holds the desk's send lock, so that nobody is between Commit and the record.
