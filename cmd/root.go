@@ -373,7 +373,7 @@ func (a *app) explain(err error) (code, text string) {
 	case interrupted(err):
 		return "interrupted", a.cat.Text("interrupted")
 	case code == "":
-		return "unknown", a.cat.Text("error.unknown", "detail", err.Error())
+		return "unknown", a.cat.Text("error.unknown", "detail", errorText(err))
 	}
 	args := a.messageArgs(err)
 	id := "error." + code
@@ -384,7 +384,7 @@ func (a *app) explain(err error) (code, text string) {
 		}
 	}
 	if !a.cat.Has(id) {
-		return code, a.cat.Text("error.unknown", "detail", err.Error())
+		return code, a.cat.Text("error.unknown", "detail", errorText(err))
 	}
 	return code, a.cat.Text(id, args...)
 }
@@ -565,11 +565,18 @@ func firstOfEach(pairs []any) []any {
 	return out
 }
 
+// errorText is an error in one line: of several that were joined each once.
 func errorText(err error) string {
 	if err == nil {
 		return ""
 	}
-	return err.Error()
+	var parts []string
+	for part := range strings.SplitSeq(err.Error(), "\n") {
+		if part = strings.TrimSpace(part); part != "" && !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // shortFingerprint is the end of a fingerprint, enough to find a key among a few.

@@ -48,7 +48,8 @@ func TestFail(t *testing.T) {
 	}{
 		"nothing":         {nil, false, 0, ""},
 		"told":            {status(22), false, 22, ""},
-		"no_code":         {errors.New("x\x1b[2J\ny"), false, 1, "Failed: x\\x1b[2J\\x0ay.\n"},
+		"no_code":         {errors.New("x\x1b[2J\ny"), false, 1, "Failed: x\\x1b[2J; y.\n"},
+		"several":         {&vault.Fatal{Err: errors.Join(errors.New("disk"), errors.New("disk"), errors.New("gone"))}, false, 1, "Failed: the disk does not confirm what was written (disk; gone).\nThe program stops. Check the disk before further work.\n  sandi doctor\n"},
 		"code":            {stepError(t), false, 64, "Refused: entry name cannot be read: \\x1b[2Jbukan\nNothing was recorded. Examples: S7, K12/2025, S3-S9.\n"},
 		"unknown_code":    {codeError("desk.never_heard"), false, 1, "Failed: x.\n"},
 		"joined":          {errors.Join(errors.New("y"), vault.ErrLocked), false, 11, "Refused: the desk is in use by another process. Safe to try again.\n"},
