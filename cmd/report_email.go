@@ -192,7 +192,7 @@ func (a *app) printReport(w io.Writer, e agenda.Entry, names []agenda.Name, rece
 		row("sent", a.cat.DateTime(e.SentAt))
 	}
 	if c.State != agenda.CopyAccepted {
-		row("reply", c.LastReply)
+		row("reply", a.ended(c.LastReply))
 	}
 	if r := e.Archived; r != nil {
 		row("archived", joined(r.Box, r.Place))

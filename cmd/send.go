@@ -14,6 +14,7 @@ import (
 	"sandi/agenda"
 	"sandi/cmd/internal/desk"
 	"sandi/cmd/internal/render"
+	"sandi/mail"
 )
 
 // sendFlags are the flags of send; at most one of them says what to do instead of sending.
@@ -464,9 +465,9 @@ func (a *app) fate(x desk.Delivery) string {
 		if strings.HasPrefix(x.Code, "agenda.") {
 			return a.cat.Text("send.unrecorded", "time", a.cat.Seconds(x.At))
 		}
-		return a.cat.Text("send.doubt", "time", a.cat.Clock(x.At))
+		return a.cat.Text("send.doubt", "why", a.ended(cmp.Or(x.Code, mail.CodeConnect)), "time", a.cat.Clock(x.At))
 	case agenda.CopyDeferred:
-		return a.cat.Text("send.deferred", "time", a.cat.Clock(x.NextAt), "reply", cmp.Or(x.Reply, x.Code))
+		return a.cat.Text("send.deferred", "time", a.cat.Clock(x.NextAt), "reply", a.ended(cmp.Or(x.Reply, x.Code)))
 	}
 	return a.cat.CopyState(string(x.State))
 }
@@ -491,7 +492,16 @@ func (a *app) refusal(x desk.Delivery) string {
 			}
 		}
 	}
-	return cmp.Or(x.Reply, x.Code)
+	return a.ended(cmp.Or(x.Reply, x.Code))
+}
+
+// ended is what ended an attempt: the reply of the server, or words for the code that stands where none could be read. The book
+// keeps the code in that place too.
+func (a *app) ended(reply string) string {
+	if id := "send.why." + reply; a.cat.Has(id) {
+		return a.cat.Text(id)
+	}
+	return reply
 }
 
 // sendStatuses is an exit status for every copy that the command was about: what --due and --all leave alone for a person was
