@@ -151,6 +151,11 @@ func (a *app) send(ctx context.Context, c *cobra.Command, d *desk.Desk, names []
 			}
 			bar.Add(1)
 		},
+		Awaits: func(n int) {
+			if !a.flags.json {
+				a.warn("send.awaits", "n", n)
+			}
+		},
 		Answers: func(o desk.Outage) {
 			a.tellOutage(o)
 		},

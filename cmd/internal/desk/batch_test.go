@@ -348,6 +348,38 @@ func TestBatchInterrupted(t *testing.T) {
 	}
 }
 
+// Who presses Ctrl-C while the gateway has not answered a whole message is told that its answer is awaited; the answer counts.
+func TestAwaitsTold(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	told := make(chan int, 1)
+	f := newOffice(t, loopback.Options{Hook: func(stage, _ string) *smtp.SMTPError {
+		if stage == "dot" {
+			cancel()
+			select {
+			case n := <-told:
+				told <- n
+			case <-time.After(time.Minute):
+			}
+		}
+		return nil
+	}})
+	names := f.attached(2, "jateng")
+	res, err := f.Send(ctx, SendParams{Names: names, Secrets: right, Awaits: func(n int) { told <- n }})
+	if !errors.Is(err, context.Canceled) || len(res.Deliveries) != 1 || res.Deliveries[0].State != agenda.CopyAccepted {
+		t.Errorf("%v, %+v", err, res.Deliveries)
+	}
+	select {
+	case n := <-told:
+		if n != 1 {
+			t.Errorf("%d copies awaited", n)
+		}
+	default:
+		t.Error("nobody was told")
+	}
+}
+
 // What cannot be read again has its error in its own place: the others are done.
 func TestRereadTellsWhich(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,8 @@ type traffic struct {
 	s    *sending
 	ctx  context.Context
 	stop context.CancelCauseFunc
+	from context.Context // of who sends: at its end it is Ctrl-C, not a fault of ours
+	home func()          // ends the watch for that
 	jobs chan parcel
 	gone chan struct{} // closed when no courier is left
 	pace *pace
@@ -37,6 +39,9 @@ type traffic struct {
 	mu   sync.Mutex // guards what follows and what the run tells
 	left int        // couriers
 	why  error      // the gateway could not be reached
+
+	awaited int  // copies whose message is whole with the gateway, which has not answered yet
+	stopped bool // by who sends, and that was told
 
 	faults []error  // of single copies
 	again  []parcel // taken and not brought to an end: they wait
@@ -73,6 +78,7 @@ const (
 func (s *sending) open(ctx context.Context, session *mail.Session) *traffic {
 	t := &traffic{s: s, gone: make(chan struct{}), pace: newPace(s.d.Config.Gateway.PerMinute)}
 	t.ctx, t.stop = context.WithCancelCause(ctx)
+	t.from, t.home = ctx, t.watch(ctx)
 	if session == nil {
 		t.why = s.res.Down
 		close(t.gone)
@@ -92,6 +98,34 @@ func (s *sending) open(ctx context.Context, session *mail.Session) *traffic {
 		go c.work()
 	}
 	return t
+}
+
+// watch tells who pressed Ctrl-C that answers are awaited: a message that is
+// whole with the gateway is not left in doubt for it, and an answer may be
+// minutes away. The returned function ends the watch.
+func (t *traffic) watch(ctx context.Context) func() {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		t.await(0, true)
+	})
+	return func() {
+		if !stop() {
+			<-done // nothing is told behind the run
+		}
+	}
+}
+
+// await counts copies that wait for their answer; interrupted says that nobody
+// wants to wait any more.
+func (t *traffic) await(more int, interrupted bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.awaited += more
+	if t.awaited > 0 && interrupted && !t.stopped && t.s.p.Awaits != nil {
+		t.stopped = true
+		t.s.p.Awaits(t.awaited)
+	}
 }
 
 // closed is a fate that needs no waiting for.
@@ -198,6 +232,7 @@ func (t *traffic) giveBack(claimed []agenda.Claimed) error {
 // claimed and not tried.
 func (t *traffic) close() error {
 	defer t.stop(nil)
+	defer t.home()
 	if t.jobs == nil {
 		return nil
 	}
@@ -368,8 +403,14 @@ func (c *courier) transmit(p parcel) (out mail.Outcome, armed bool, err error) {
 			}
 			err := d.Book.Arm(c.t.ctx, p.CopyRef)
 			armed = err == nil
+			if armed {
+				c.t.await(1, c.t.from.Err() != nil)
+			}
 			return err
 		})
+	if armed {
+		c.t.await(-1, false)
+	}
 	if e, ok := body.(*exactly); ok && e.changed { // before the dot, and before it was armed
 		return out, false, &Error{code: CodeDamaged, Entry: p.Claimed.Entry, Err: errChangedMeanwhile}
 	}

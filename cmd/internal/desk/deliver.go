@@ -34,6 +34,9 @@ type SendParams struct {
 	// Report is called with every copy that was tried, as soon as its fate is
 	// on disk.
 	Report func(Delivery)
+	// Awaits is told, when the context ends, that so many copies are whole with
+	// the gateway and their answers still to come; nil tells nobody.
+	Awaits func(copies int)
 	// Answers is told that the gateway is there again, before anything is
 	// delivered; nil tells nobody.
 	Answers func(Outage)
