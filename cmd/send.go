@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -570,7 +571,7 @@ func (a *app) tellSent(res desk.SendResult) {
 				id = "send.untried_number"
 			}
 		}
-		text := a.cat.Text(id, "names", ranges(names, a.thisYear()))
+		text := a.cat.Text(id, "names", a.untried(res.Waiting))
 		if len(res.Deliveries) > 0 && unreachable(res.Down) {
 			text = a.cat.Text("send.down_rest") + " " + text
 		}
@@ -633,6 +634,32 @@ func (a *app) tellSent(res desk.SendResult) {
 	}
 	a.tellBack(res.Entries)
 	a.tellNext(res)
+}
+
+// untried names what waits: entries, and single copies of those of which others were tried.
+func (a *app) untried(list []desk.Delivery) string {
+	copies := map[agenda.Name][]string{}
+	for _, x := range list {
+		copies[x.Entry] = append(copies[x.Entry], strconv.Itoa(x.Copy))
+	}
+	var whole []agenda.Name
+	var parts []string
+	for _, x := range list {
+		some, ok := copies[x.Entry]
+		delete(copies, x.Entry)
+		switch {
+		case !ok:
+		case len(some) < x.Of:
+			slices.Sort(some)
+			parts = append(parts, a.cat.Text("send.part", "entry", a.entryName(x.Entry), "copies", strings.Join(some, ", ")))
+		default:
+			whole = append(whole, x.Entry)
+		}
+	}
+	if len(whole) > 0 {
+		parts = append(parts, ranges(whole, a.thisYear()))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // tellSkipped names what was left alone, and why.

@@ -36,3 +36,20 @@ func TestFate(t *testing.T) {
 		}
 	}
 }
+
+// TestUntried: an entry of which a copy was sent is not called untried as a whole.
+func TestUntried(t *testing.T) {
+	t.Parallel()
+	name := func(n int) agenda.Name { return agenda.Name{Book: agenda.Surat, Year: time.Now().Year(), Serial: n} }
+	a, _, _ := run(t, messages.Indonesian)
+	got := a.untried([]desk.Delivery{
+		{Entry: name(1), Copy: 3, Of: 3},
+		{Entry: name(1), Copy: 2, Of: 3},
+		{Entry: name(2), Copy: 1, Of: 2},
+		{Entry: name(3), Copy: 1, Of: 1},
+		{Entry: name(2), Copy: 2, Of: 2},
+	})
+	if want := "S1 (salinan 2, 3), S2-S3"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
