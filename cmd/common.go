@@ -305,6 +305,17 @@ func emptyText(name, value string) error {
 	return usageError("usage.flag_required", "flag", "--"+name)
 }
 
+// given refuses flags that are there without a value, most often from a variable of a script that was empty: the command would do
+// what it does without them.
+func given(c *cobra.Command, names ...string) error {
+	for _, name := range names {
+		if c.Flags().Changed(name) && strings.TrimSpace(c.Flag(name).Value.String()) == "" {
+			return usageError("usage.flag_needs_value", "flag", "--"+name)
+		}
+	}
+	return nil
+}
+
 // need returns the value of a text flag, asked with the message id when it is missing.
 func (a *app) need(c *cobra.Command, name, id string, args ...any) (string, error) {
 	var value string

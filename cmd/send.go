@@ -42,6 +42,12 @@ func (a *app) sendCommand() *cobra.Command {
 	var f sendFlags
 	c := a.describe("send", &cobra.Command{Use: "send", Args: cobra.ArbitraryArgs})
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := given(c, "manual", "batch", "evidence", "at", "to"); err != nil {
+			return err
+		}
+		if slices.Contains(f.receipts, "") {
+			return usageError("usage.flag_needs_value", "flag", "--receipts")
+		}
 		var names []agenda.Name
 		if len(args) > 0 {
 			var err error

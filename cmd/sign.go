@@ -26,6 +26,9 @@ func (a *app) signCommand() *cobra.Command {
 		if len(args) == 0 && !a.term.CanPrompt() || len(args) == 0 && a.flags.json {
 			return usageError("usage.sign_names")
 		}
+		if err := given(c, "attach", "wet", "words", "request"); err != nil {
+			return err
+		}
 		names, err := a.names(args)
 		if len(args) > 0 && err != nil {
 			return err

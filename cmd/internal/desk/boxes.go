@@ -407,8 +407,8 @@ func (d *Desk) ExportFiled(ctx context.Context, filed []Filed, out string) (int,
 	if strings.HasSuffix(out, ".mbox") {
 		return d.exportMbox(filed, out)
 	}
-	if err := os.Mkdir(out, 0o700); err != nil {
-		return 0, &Error{code: CodeFile, Field: out, Err: err}
+	if err := newFolder(out); err != nil {
+		return 0, err
 	}
 	for i, x := range filed {
 		name := strings.ReplaceAll(x.Entry.Name.Long(), "/", "-") + "-salinan-" + itoa(x.Copy.Copy) + ".eml"
@@ -421,6 +421,9 @@ func (d *Desk) ExportFiled(ctx context.Context, filed []Filed, out string) (int,
 
 func (d *Desk) exportMbox(filed []Filed, path string) (int, error) {
 	out, err := vault.NewOutput(path, false)
+	if errors.Is(err, vault.ErrExists) { // nothing overwrites a box
+		err = &Error{code: CodeOutThere, Field: path}
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -50,6 +50,8 @@ const (
 	CodeNone           = "desk.none"            // no desk folder there
 	CodeExists         = "desk.exists"          // init on an existing desk
 	CodeBusy           = "desk.busy"            // another sender holds the lock
+	CodeOutThere       = "desk.out_there"       // to be made, and something has its name
+	CodeOutMake        = "desk.out_make"        // cannot be made
 	CodeBoxBusy        = "desk.box_busy"        // another process writes to the archive box
 	CodeOfficer        = "desk.officer"         // no officer, or more than one, fits
 	CodeRole           = "desk.role"            // the acting officer does not hold the role

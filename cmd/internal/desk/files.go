@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,6 +125,19 @@ func openDocuments(paths []string) (docs []document, err error) {
 		seen[key] = true
 	}
 	return docs, nil
+}
+
+// newFolder makes a folder for what is written out. One that is there is not
+// used: what it holds would be taken for ours.
+func newFolder(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return &Error{code: CodeOutThere, Field: dir}
+	case err != nil:
+		return &Error{code: CodeOutMake, Field: dir, Err: err}
+	}
+	return nil
 }
 
 func closeDocuments(docs []document) {

@@ -235,8 +235,8 @@ func (d *Desk) Manual(ctx context.Context, p ManualParams) (agenda.Entry, []stri
 	if err != nil {
 		return e, nil, err
 	}
-	if err := os.Mkdir(p.Dir, 0o700); err != nil {
-		return e, nil, &Error{code: CodeFile, Field: p.Dir, Err: err}
+	if err := newFolder(p.Dir); err != nil {
+		return e, nil, err
 	}
 	// Only an empty one goes: then nothing was handed over.
 	defer os.Remove(p.Dir)
@@ -300,8 +300,8 @@ func (d *Desk) writeManual(ctx context.Context, folder string, e agenda.Entry, c
 	if err := d.Vault.Check(ctx, c.Message, c.Size); err != nil {
 		return &Error{code: CodeDamaged, Entry: e.Name, Err: err}
 	}
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		return &Error{code: CodeFile, Field: folder, Err: err}
+	if err := newFolder(folder); err != nil {
+		return err
 	}
 	if err := d.exportObject(c.Message, filepath.Join(folder, "pesan.eml")); err != nil {
 		return err

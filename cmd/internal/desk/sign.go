@@ -489,8 +489,8 @@ func (d *Desk) Request(ctx context.Context, name agenda.Name, dir string) (Pendi
 	if err != nil {
 		return p, err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return p, &Error{code: CodeFile, Field: dir, Err: err}
+	if err := newFolder(dir); err != nil {
+		return p, err
 	}
 	for _, f := range []struct {
 		name string
