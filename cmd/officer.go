@@ -114,6 +114,9 @@ func (a *app) addOfficer(ctx context.Context, c *cobra.Command, d *desk.Desk, ha
 		Officer: agenda.Officer{Handle: handle, NIP: flag(c, "nip"), Title: flag(c, "title"), Qualification: flag(c, "qualification")},
 		Roles:   grants, KeyFile: flag(c, "key"), NewKey: newKey, KeyOut: flag(c, "key-out"),
 	}
+	if p.KeyOut != "" && (!p.NewKey || !desk.OfHead(grants)) {
+		return usageError("usage.key_out")
+	}
 	if !p.NewKey && p.KeyFile == "" && d.NeedsKey(grants) {
 		return usageError("usage.officer_key", "name", handle)
 	}

@@ -65,12 +65,8 @@ func (d *Desk) AddOfficer(ctx context.Context, p OfficerParams) (agenda.Officer,
 	} else if !errors.Is(err, agenda.ErrUnknownOfficer) {
 		return o, err
 	}
-	head := false
+	head := OfHead(p.Roles)
 	for i, g := range p.Roles {
-		switch g.Role {
-		case agenda.RoleKepalaSeksi, agenda.RoleKepalaBidang, agenda.RoleKepalaDinas:
-			head = true
-		}
 		if g.Title == "" {
 			p.Roles[i].Title = cmp.Or(o.Title, d.Config.Profile.Title(string(g.Role)))
 		}
@@ -121,6 +117,14 @@ func (d *Desk) AddOfficer(ctx context.Context, p OfficerParams) (agenda.Officer,
 		}
 	}
 	return o, err
+}
+
+// OfHead tells whether roles are those of a head, whose secret key never lies
+// in the desk.
+func OfHead(roles []agenda.RoleGrant) bool {
+	return slices.ContainsFunc(roles, func(g agenda.RoleGrant) bool {
+		return g.Role == agenda.RoleKepalaSeksi || g.Role == agenda.RoleKepalaBidang || g.Role == agenda.RoleKepalaDinas
+	})
 }
 
 func (d *Desk) newKey(ctx context.Context, o agenda.Officer, p OfficerParams) ([]byte, *crypto.Certificate, error) {
