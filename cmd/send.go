@@ -971,7 +971,7 @@ func unitOf(ctx context.Context, d *desk.Desk, c agenda.Copy) string {
 func (a *app) sendManual(ctx context.Context, d *desk.Desk, n agenda.Name, f sendFlags) error {
 	if a.flags.dryRun {
 		a.say("send.manual_dry", "entry", n, "path", f.manual)
-		return nil
+		return a.wouldDo("sandi.manual/1", n)
 	}
 	var begin desk.Found
 	e, folders, err := d.Manual(ctx, desk.ManualParams{

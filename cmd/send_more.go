@@ -272,6 +272,18 @@ type receiptJSON struct {
 	Source        string  `json:"source"`
 }
 
+// receiptsJSON is the last line of reading under --json: a source without a receipt is told too.
+type receiptsJSON struct {
+	Schema   string `json:"schema"` // sandi.receipts/1
+	DryRun   bool   `json:"dry_run"`
+	Messages int    `json:"messages"`
+	New      int    `json:"new"`
+	Known    int    `json:"known"`
+	Strange  int    `json:"strange"` // not recorded
+	Foreign  int    `json:"foreign"` // about nothing of this desk
+	Broken   int    `json:"broken"`  // cannot be read
+}
+
 // receipts notes what came back about what was sent.
 func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) error {
 	res, err := d.Receipts(ctx, desk.ReceiptParams{Sources: sources, DryRun: a.flags.dryRun, Secrets: a.secrets()})
@@ -317,6 +329,14 @@ func (a *app) receipts(ctx context.Context, d *desk.Desk, sources []string) erro
 			asked = asked || r.Matched == agenda.MatchedNumber
 		default:
 			fresh++
+		}
+	}
+	if a.flags.json {
+		if told := a.object(receiptsJSON{
+			Schema: "sandi.receipts/1", DryRun: a.flags.dryRun, Messages: res.Messages, New: fresh, Known: known, Strange: strange,
+			Foreign: res.Foreign, Broken: res.Broken,
+		}); told != nil {
+			return told
 		}
 	}
 	a.say("send.receipts_done", "n", res.Messages, "fresh", fresh, "known", known, "strange", strange, "foreign", res.Foreign, "broken", res.Broken)
