@@ -408,6 +408,8 @@ func (a *app) messageArgs(err error) []any {
 		add("detail", a.cat.Text("detail.permission"))
 	case errors.Is(err, syscall.ENOSPC):
 		add("detail", a.cat.Text("detail.full"))
+	case errors.Is(err, syscall.ECONNREFUSED):
+		add("detail", a.cat.Text("detail.no_connection"))
 	case errors.Is(err, syscall.EROFS):
 		add("detail", a.cat.Text("detail.read_only"))
 	case errors.Is(err, desk.ErrFolder), errors.Is(err, syscall.EISDIR):
