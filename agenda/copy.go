@@ -211,7 +211,11 @@ func (u *update) delivery(ref CopyRef) (delivery, taken, error) {
 	d.index, d.state, d.attempt = CopyState(index.String), CopyState(index.String), int(attempt.Int64)
 	d.note = note.String
 	if state.Valid {
-		d.state = CopyState(state.String)
+		// A row of the outbox beside a copy that was settled would have it
+		// settled again.
+		if d.state = CopyState(state.String); d.index != CopyReady || !d.state.queued() {
+			return d, t, named(tampered("outbox"), t.name)
+		}
 	} else {
 		// Settled before: the attempts went on record with it.
 		if d.attempt, err = u.attempts(ref); err != nil {
@@ -270,6 +274,9 @@ func (u *update) after(t taken, ref CopyRef, to CopyState) (State, error) {
 // is deferred and may be tried again at once.
 func (b *Book) Recover(ctx context.Context, a Actor) (doubted, deferred []CopyRef, err error) {
 	err = b.update(ctx, a, func(u *update) error {
+		if err := u.checkOutbox(); err != nil {
+			return err
+		}
 		armed, err := u.refs("SELECT entry, copy FROM outbox WHERE state=$1 ORDER BY entry, copy", string(CopyArmed))
 		if err != nil {
 			return err
@@ -277,6 +284,9 @@ func (b *Book) Recover(ctx context.Context, a Actor) (doubted, deferred []CopyRe
 		for _, ref := range armed {
 			d, t, err := u.delivery(ref)
 			if err != nil {
+				return err
+			}
+			if _, err := wholeEntry(u.ctx, u.b.conn, t.id); err != nil {
 				return err
 			}
 			said := d.dialogue(Object{}) // of the attempts before
@@ -307,6 +317,18 @@ func (b *Book) Recover(ctx context.Context, a Actor) (doubted, deferred []CopyRe
 		return nil, nil, err
 	}
 	return doubted, deferred, nil
+}
+
+// checkOutbox refuses a row that no copy to be delivered can have: it would keep
+// a letter here for ever, or have one that left taken for one that did not.
+func (u *update) checkOutbox() error {
+	var wrong bool
+	err := u.row(`SELECT EXISTS (SELECT 1 FROM outbox o LEFT JOIN copy c ON c.entry=o.entry AND c.copy=o.copy LEFT JOIN entry e ON e.id=o.entry
+ WHERE o.state NOT IN ('ready', 'claimed', 'armed', 'deferred') OR c.state IS NOT 'ready' OR e.state IS NOT 'released')`).Scan(&wrong)
+	if err == nil && wrong {
+		return tampered("outbox")
+	}
+	return storage(err)
 }
 
 func (u *update) refs(query string, args ...any) ([]CopyRef, error) {
@@ -400,6 +422,13 @@ func (b *Book) Claim(ctx context.Context, refs []CopyRef) ([]Claimed, error) {
 	return out, nil
 }
 
+// selectClaimed reads a copy, and how many its entry has and has settled, unless
+// that was asked with another copy of the entry.
+const selectClaimed = `SELECT e.state, coalesce(e.number, ''), coalesce(c.state, ''), c.message, coalesce(c.message_id, ''), c.frozen,
+ CASE WHEN $3 THEN 0 ELSE (SELECT count(*) FROM copy o WHERE o.entry=c.entry) END,
+ CASE WHEN $3 THEN 0 ELSE (SELECT count(*) FROM copy o WHERE o.entry=c.entry AND o.state IN ('accepted', 'evidenced', 'cancelled')) END
+ FROM copy c JOIN entry e ON e.id=c.entry WHERE c.entry=$1 AND c.copy=$2`
+
 // claimed reads what is to be sent as the log has it: the rows of the index, by
 // which the copies were found, only say where they stand there. Whoever changed
 // them sends nothing, neither again nor elsewhere.
@@ -411,15 +440,25 @@ func (u *update) claimed(all []Claimed) error {
 		id      string
 	}
 	rows, log, since := make([]known, len(all)), make([]known, len(all)), make([][2]int64, len(all))
-	places := map[int64][]int{}
+	places, sizes := map[int64][]int{}, map[int64]int{}
 	for i := range all {
 		c, row := &all[i], &rows[i]
 		var message []byte
 		var frozen sql.NullInt64
-		if err := u.row(`SELECT e.state, coalesce(e.number, ''), coalesce(c.state, ''), c.message, coalesce(c.message_id, ''), c.frozen
- FROM copy c JOIN entry e ON e.id=c.entry WHERE c.entry=$1 AND c.copy=$2`, c.CopyRef.Entry, c.Copy).
-			Scan(&row.entry, &c.Number, &row.copy, &message, &row.id, &frozen); err != nil {
+		var size, settled int
+		_, seen := sizes[c.CopyRef.Entry]
+		if err := u.row(selectClaimed, c.CopyRef.Entry, c.Copy, seen).
+			Scan(&row.entry, &c.Number, &row.copy, &message, &row.id, &frozen, &size, &settled); err != nil {
 			return storage(err)
+		}
+		if !seen {
+			sizes[c.CopyRef.Entry] = size
+		}
+		if settled > 0 {
+			// With the last copy the entry is sent: the others must be settled.
+			if _, err := wholeEntry(u.ctx, u.b.conn, c.CopyRef.Entry); err != nil {
+				return err
+			}
 		}
 		if len(message) != len(row.message) || !frozen.Valid {
 			return named(tampered("copy of an entry"), c.Entry)
@@ -437,6 +476,9 @@ func (u *update) claimed(all []Claimed) error {
 		[]any{string(chosen)}, func(e *event) (err error) {
 			for _, i := range places[e.entry] {
 				c, is, n := &all[i], &log[i], strconv.Itoa(all[i].Copy)
+				if e.typ.name == "entry.released" && len(e.list("copy")) != sizes[e.entry] {
+					err = named(tampered("copies of an entry"), c.Entry)
+				}
 				if e.to != "" {
 					is.entry = e.to
 				}
@@ -609,10 +651,21 @@ func conclusion(ref CopyRef, s Settlement) func(u *update) error {
 		if _, err := u.append(e); err != nil {
 			return err
 		}
-		if err := u.delivered(t, s.State, s.Reported); err != nil {
+		if err := u.unqueue(ref); err != nil {
 			return err
 		}
-		return u.unqueue(ref)
+		return u.delivered(t, s.State, s.Reported)
+	})
+}
+
+// onWhole is onCopy for what a person decides, which holds the entry against the
+// log first: what he decides on is what happened.
+func onWhole(ref CopyRef, fn func(u *update, t taken, d delivery) error) func(u *update) error {
+	return onCopy(ref, func(u *update, t taken, d delivery) error {
+		if _, err := wholeEntry(u.ctx, u.b.conn, t.id); err != nil {
+			return err
+		}
+		return fn(u, t, d)
 	})
 }
 
@@ -635,7 +688,7 @@ func (b *Book) Resolve(ctx context.Context, a Actor, ref CopyRef, r Resolution) 
 			return Entry{}, err
 		}
 	}
-	err := b.update(ctx, a, onCopy(ref, func(u *update, t taken, d delivery) error {
+	err := b.update(ctx, a, onWhole(ref, func(u *update, t taken, d delivery) error {
 		if !allows(resolutions, d.state, r.To) {
 			return &Error{code: "agenda.step_order", Entry: t.name, Copy: ref.Copy, State: State(d.state), Value: string(r.To)}
 		}
@@ -668,13 +721,13 @@ func (b *Book) Resolve(ctx context.Context, a Actor, ref CopyRef, r Resolution) 
 		if _, err := u.append(e); err != nil {
 			return err
 		}
-		if err := u.delivered(t, r.To, r.Reported); err != nil {
-			return err
-		}
 		if r.To == CopyReady {
 			return u.queue(ref, d.attempt)
 		}
-		return u.unqueue(ref)
+		if err := u.unqueue(ref); err != nil {
+			return err
+		}
+		return u.delivered(t, r.To, r.Reported)
 	}))
 	if err != nil {
 		return Entry{}, err
@@ -686,7 +739,7 @@ func (b *Book) Resolve(ctx context.Context, a Actor, ref CopyRef, r Resolution) 
 // and a new frozen message: same correspondent, same kriptogram and number. One
 // that only waits is made anew for another address, never for its own.
 func (b *Book) Readdress(ctx context.Context, a Actor, ref CopyRef, to FrozenCopy, reason string) error {
-	return b.update(ctx, a, onCopy(ref, func(u *update, t taken, d delivery) error {
+	return b.update(ctx, a, onWhole(ref, func(u *update, t taken, d delivery) error {
 		waits := d.state == CopyReady || d.state == CopyDeferred
 		if waits {
 			c := []Claimed{{CopyRef: ref, Entry: t.name}}

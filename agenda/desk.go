@@ -338,8 +338,13 @@ func (b *Book) Restored(ctx context.Context, a Actor, reason string) ([]CopyRef,
 		if err != nil {
 			return err
 		}
+		whole := map[int64]bool{}
 		for _, ref := range doubted {
 			d, t, err := u.delivery(ref)
+			if err == nil && !whole[ref.Entry] {
+				whole[ref.Entry] = true
+				_, err = wholeEntry(u.ctx, u.b.conn, ref.Entry)
+			}
 			if err != nil {
 				return err
 			}

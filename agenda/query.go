@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -465,6 +464,9 @@ func readCopiesOf(ctx context.Context, q querier, first, last int64, of func(id 
 			}
 		}
 		if outState.Valid {
+			if c.State != CopyReady || !CopyState(outState.String).queued() {
+				return named(tampered("outbox"), e.Name)
+			}
 			c.State, c.Attempts, c.NextAt = CopyState(outState.String), int(attempt.Int64), stampOf(next.String)
 			if note.String != "" {
 				c.LastReply, _, _ = strings.Cut(note.String, "\n")
@@ -673,7 +675,7 @@ func readRecords(ctx context.Context, q querier, list []Entry) error {
 	for i := range list {
 		ids[i] = list[i].ID
 	}
-	err := foldRecords(ctx, q, list, "WHERE e.entry IN (SELECT value FROM json_each($1)) ORDER BY e.entry, e.seq", ids, map[int64]image{})
+	err := foldRecords(ctx, q, list, "WHERE e.entry IN (SELECT value FROM json_each($1)) ORDER BY e.entry, e.seq", ids, map[int64]*image{})
 	if errors.Is(err, errImage) { // all were read: it does not exist
 		return tampered("image of a correction")
 	}
@@ -683,32 +685,9 @@ func readRecords(ctx context.Context, q querier, list []Entry) error {
 // errImage is a correction of an image that was not read before it.
 var errImage = errors.New("image of a correction")
 
-// image is what the log says an entry is: its name and the newest letter.
-type image struct {
-	name   Name
-	letter Letter
-	gone   bool // its text was destroyed
-}
-
-// with takes the event into the image of its entry.
-func (was image) with(ev *event) image {
-	switch ev.typ.name {
-	case "entry.registered", "report.registered":
-		was.name = Name{Book: BookName(ev.get("book")), Year: int(ev.getInt("year")), Serial: int(ev.getInt("serial"))}
-		fallthrough
-	case "entry.corrected":
-		was.letter = ev.letter()
-		if ev.typ.name == "report.registered" {
-			was.letter.Class, was.letter.Urgency = ClassBiasa, UrgencyBiasa
-		}
-		was.gone = slices.ContainsFunc(ev.fields, func(f field) bool { return f.hidden })
-	}
-	return was
-}
-
 // foldRecords folds the chosen events of entries into them; wanted is the JSON
 // that chooses. said is what the log says of them before those events.
-func foldRecords(ctx context.Context, q querier, list []Entry, where string, wanted any, said map[int64]image) error {
+func foldRecords(ctx context.Context, q querier, list []Entry, where string, wanted any, said map[int64]*image) error {
 	chosen, err := json.Marshal(wanted)
 	if err != nil {
 		return err
@@ -717,17 +696,17 @@ func foldRecords(ctx context.Context, q querier, list []Entry, where string, wan
 	for i := range list {
 		places[list[i].ID] = append(places[list[i].ID], &list[i])
 	}
-	images, reached := map[int64]Letter{}, map[int64]State{}
+	images := map[int64]Letter{}
 	err = readEvents(ctx, q, where, []any{string(chosen)}, func(ev *event) error {
-		if ev.to != "" {
-			reached[ev.entry] = ev.to
-		}
 		if ev.typ.name == "entry.corrected" {
 			if _, read := images[ev.getInt("was")]; !read {
 				return errImage
 			}
 		}
-		said[ev.entry] = said[ev.entry].with(ev)
+		if said[ev.entry] == nil {
+			said[ev.entry] = &image{}
+		}
+		said[ev.entry].take(ev)
 		for _, e := range places[ev.entry] {
 			e.fold(ev, images)
 		}
@@ -737,14 +716,12 @@ func foldRecords(ctx context.Context, q querier, list []Entry, where string, wan
 		return err
 	}
 	for _, e := range list {
-		// A step that the log does not know is never followed by the next.
-		if state, ok := reached[e.ID]; ok && state != e.State {
-			return named(tampered("state of an entry"), e.Name)
+		is := said[e.ID]
+		if is == nil {
+			is = &image{} // no event names it
 		}
-		// Nor does a letter go where an image says that was corrected, or by the
-		// rules of another class.
-		if is := said[e.ID]; is.name != e.Name || !is.gone && !reflect.DeepEqual(is.letter, e.Letter) {
-			return named(tampered("image of an entry"), e.Name)
+		if what := is.differs(e); what != "" {
+			return named(tampered(what), e.Name)
 		}
 	}
 	return fillObjects(ctx, q, list)
@@ -760,10 +737,10 @@ func (b *Book) Refresh(ctx context.Context, known []Entry) ([]Entry, error) {
 	}
 	return b.entries(ctx, ids, func(ctx context.Context, q querier, list []Entry) error {
 		now, since := slices.Clone(list), make([][2]int64, len(list))
-		said := make(map[int64]image, len(list))
+		said := make(map[int64]*image, len(list))
 		for i := range list {
 			old := before[list[i].ID]
-			said[old.ID] = image{name: old.Name, letter: old.Letter}
+			said[old.ID] = imageOf(old)
 			list[i].keepRecords(old)
 			since[i] = [2]int64{old.ID, old.Last}
 		}
