@@ -31,22 +31,20 @@ var (
 		"id fingerprint subkey certificate state confirmed current ended")
 	applicantTable = newTable("applicant", "handle", "id current ended")
 	openedTable    = newTable("opened", "seq", "manifest copy")
-	newestTable    = newTable("newest", "name", "seq")
 
 	complaintTable = newTable("complaint", "id",
 		"year serial channel service received_at state answered_at passed_at closed_at last")
 	complaintStepTable = newTable("complaint_step", "seq", "complaint")
 	troubleTable       = newTable("trouble", "seq", "kind at until entry copy outcome")
 	explainedTable     = newTable("explained", "seq", "entry")
-	printedTable       = newTable("printed", "seq", "book year last sheet volume size")
 	pageTable          = newTable("page", "seq page", "code")
 	closedDayTable     = newTable("closed_day", "seq", "date")
 	receiptTable       = newTable("receipt", "seq", "entry copy kind action at object")
 	mailedTable        = newTable("mailed", "report entry", "reader")
 
 	indexTables = []*table{
-		entryTable, copyTable, officerTable, roleTable, correspondentTable, applicantTable, openedTable, newestTable,
-		complaintTable, complaintStepTable, troubleTable, explainedTable, printedTable, pageTable, closedDayTable,
+		entryTable, copyTable, officerTable, roleTable, correspondentTable, applicantTable, openedTable,
+		complaintTable, complaintStepTable, troubleTable, explainedTable, pageTable, closedDayTable,
 		receiptTable, mailedTable,
 	}
 )
@@ -70,15 +68,6 @@ func apply(ix index, e *event) error {
 		}
 	}
 	switch e.typ.name {
-	case "desk.created":
-		if err := ix.insert(newestTable, []any{"config"}, e.seq); err != nil {
-			return err
-		}
-		return ix.insert(newestTable, []any{"checkpoint"}, e.seq)
-	case "config.changed":
-		return ix.update(newestTable, []any{"config"}, "seq", e.seq)
-	case "log.checkpoint":
-		return ix.update(newestTable, []any{"checkpoint"}, "seq", e.seq)
 	case "entry.registered":
 		once, err := optionalHash(e.get("once"))
 		if err != nil {
@@ -142,12 +131,12 @@ func apply(ix index, e *event) error {
 	case "entry.explained":
 		return ix.insert(explainedTable, []any{e.seq}, e.entry)
 	case "extract.printed":
-		return applyPrinted(ix, e)
+		return applyPages(ix, e)
 	case "day.closed":
 		if err := ix.insert(closedDayTable, []any{e.seq}, e.get("date")); err != nil {
 			return err
 		}
-		return applyPrinted(ix, e)
+		return applyPages(ix, e)
 	}
 	if err := applyTrouble(ix, e); err != nil {
 		return err

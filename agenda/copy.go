@@ -274,8 +274,10 @@ func (u *update) after(t taken, ref CopyRef, to CopyState) (State, error) {
 // is deferred and may be tried again at once.
 func (b *Book) Recover(ctx context.Context, a Actor) (doubted, deferred []CopyRef, err error) {
 	err = b.update(ctx, a, func(u *update) error {
-		if err := u.checkOutbox(); err != nil {
-			return err
+		for _, check := range []func() error{u.checkCount, u.checkOutbox} {
+			if err := check(); err != nil {
+				return err
+			}
 		}
 		armed, err := u.refs("SELECT entry, copy FROM outbox WHERE state=$1 ORDER BY entry, copy", string(CopyArmed))
 		if err != nil {

@@ -189,26 +189,12 @@ func (b *Book) ConfigDigest(ctx context.Context) (Hash, error) {
 }
 
 func configDigest(ctx context.Context, q querier) (Hash, error) {
-	e, err := newestEvent(ctx, q, "config")
-	if err != nil {
-		return Hash{}, err
+	e, err := newestGeneral(ctx, q, "conf", func(e *event) bool { return e.is("config.changed") })
+	if err != nil || e != nil {
+		return e.digest("object"), err
 	}
-	if e.typ.name == "desk.created" {
-		return e.getHash("config"), nil
-	}
-	return e.getHash("object"), nil
-}
-
-func newestEvent(ctx context.Context, q querier, name string) (*event, error) {
-	var newest *event
-	err := readEvents(ctx, q, "JOIN newest n ON n.seq = e.seq WHERE n.name=$1", []any{name}, func(e *event) error {
-		newest = e
-		return nil
-	})
-	if err == nil && newest == nil {
-		err = tampered("newest " + name)
-	}
-	return newest, err
+	g, err := eventAt(ctx, q, 0)
+	return g.digest("config"), err
 }
 
 // Checkpoint signs the state of the log and records the note. The tree is
@@ -245,11 +231,11 @@ func (g Genesis) origin() string { return g.MailDomain + "/sandi/" + g.DeskID }
 // first it is agenda.not_found.
 func (b *Book) LatestCheckpoint(ctx context.Context) (note []byte, at time.Time, err error) {
 	err = b.view(ctx, func(q *reader) error {
-		e, err := newestEvent(ctx, q, "checkpoint")
+		e, err := newestGeneral(ctx, q, "log.", func(e *event) bool { return e.is("log.checkpoint") })
 		if err != nil {
 			return err
 		}
-		if e.typ.name != "log.checkpoint" {
+		if e == nil {
 			return &Error{code: "agenda.not_found", Field: "checkpoint"}
 		}
 		o, err := readObject(ctx, q, e.getHash("note"))
@@ -390,28 +376,38 @@ func (b *Book) SetPlace(ctx context.Context, where string) error {
 // RestoredSeq is the event since which the book goes on from a backup, 0 if it
 // never came from one.
 func (b *Book) RestoredSeq(ctx context.Context) (int64, error) {
-	return countMeta(ctx, b.readers, restored)
+	e, err := b.restored(ctx)
+	if err != nil || e == nil {
+		return 0, err
+	}
+	return e.seq, nil
 }
 
 // RestoredAt is when that event was recorded, zero if there is none.
 func (b *Book) RestoredAt(ctx context.Context) (time.Time, error) {
-	var at time.Time
-	err := b.view(ctx, func(q *reader) error {
+	e, err := b.restored(ctx)
+	if err != nil || e == nil {
+		return time.Time{}, err
+	}
+	return e.at, nil
+}
+
+// restored is the newest desk.restored of the log, nil if there is none. What
+// meta says of it must agree: without it what the lost desk may have sent would
+// be sent again.
+func (b *Book) restored(ctx context.Context) (e *event, err error) {
+	err = b.view(ctx, func(q *reader) error {
 		seq, err := countMeta(ctx, q, restored)
-		if err != nil || seq == 0 {
-			return err
-		}
-		e, err := eventAt(ctx, q, seq)
 		if err != nil {
 			return err
 		}
-		if !e.is("desk.restored") {
+		e, err = newestGeneral(ctx, q, "desk", func(e *event) bool { return e.is("desk.restored") })
+		if err == nil && (e == nil && seq != 0 || e != nil && e.seq != seq) {
 			return tampered("meta " + restored)
 		}
-		at = e.at
-		return nil
+		return err
 	})
-	return at, err
+	return e, err
 }
 
 const sendings = "sendings" // in meta: how often the book was about to send
@@ -485,7 +481,7 @@ func (b *Book) rebuild(ctx context.Context, onlyOlder bool) (done bool, err erro
 			}
 			delete(u.b.stmts, query)
 		}
-		former := []string{"heard", "archive_key"} // of the second version
+		former := []string{"heard", "archive_key", "newest", "printed"} // of earlier versions
 		for _, t := range indexTables {
 			former = append(former, t.name)
 		}
@@ -494,7 +490,7 @@ func (b *Book) rebuild(ctx context.Context, onlyOlder bool) (done bool, err erro
 				return err
 			}
 		}
-		if err := u.exec("DROP INDEX IF EXISTS person; " + indexSQL); err != nil {
+		if err := u.exec(dropLedger + indexSQL); err != nil {
 			return err
 		}
 		u.people = map[string]int64{}

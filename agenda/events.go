@@ -206,6 +206,14 @@ func (e *event) getHash(key string) Hash {
 	return h
 }
 
+// digest is getHash of an event that may not be there.
+func (e *event) digest(key string) Hash {
+	if e == nil {
+		return Hash{}
+	}
+	return e.getHash(key)
+}
+
 func (e *event) getTime(key string) time.Time {
 	t, _ := parseStamp(e.get(key))
 	return t

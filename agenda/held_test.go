@@ -55,7 +55,7 @@ func TestChangedCopiesAreRefused(t *testing.T) {
 		"queued":            {CopyAccepted, queued("deferred"), []func(*Book, int64) error{whole, cancel}},
 		"doubt of a queue":  {CopyReady, "UPDATE outbox SET state='doubt' WHERE copy=1", []func(*Book, int64) error{whole, reopen, recover}},
 		"settled earlier":   {CopyAccepted, "UPDATE copy SET settled_at='2026-01-20T02:10:00.000Z' WHERE copy=1", []func(*Book, int64) error{whole}},
-		"answer of another": {CopyAccepted, "UPDATE copy SET last=(SELECT max(seq) FROM event WHERE record LIKE '%type copy.accepted%copy 2%') WHERE copy=1", []func(*Book, int64) error{whole}},
+		"answer of another": {CopyAccepted, "UPDATE copy SET last=(SELECT max(seq) FROM event WHERE CAST(record AS TEXT) LIKE '%type copy.accepted%copy 2%') WHERE copy=1", []func(*Book, int64) error{whole}},
 		"other message":     {"", "UPDATE copy SET message=(SELECT message FROM copy WHERE copy=2) WHERE copy=1", []func(*Book, int64) error{whole}},
 		"other id":          {"", "UPDATE copy SET message_id='x@contoh.test' WHERE copy=1", []func(*Book, int64) error{whole}},
 		"other kind":        {"", "UPDATE copy SET kind='cc' WHERE copy=1", []func(*Book, int64) error{whole}},

@@ -18,6 +18,18 @@ CREATE TABLE copy (
 -- the events of officers, roles, applicants, correspondents and archive keys, by the type that stands in the record
 CREATE INDEX person ON event(seq) WHERE substr(record, 56 + length(seq), 4)
   IN (x'6f666669', x'726f6c65', x'6170706c', x'636f7272', x'61726368');
+-- what the log itself says where a row of the index could be missing: the letters registered, by the first letter of their
+-- book, the numbers given, the tokens of scripts, and what concerns no entry, by its type
+CREATE INDEX registered ON event(substr(record, instr(record, x'0a626f6f6b20') + 6, 1))
+  WHERE substr(record, 56 + length(seq), 10) IN (x'656e7472792e72656769', x'7265706f72742e726567');
+CREATE INDEX numbered ON event(seq) WHERE substr(record, 56 + length(seq), 14) = x'656e7472792e72656c6561736564'
+  AND instr(record, x'0a6e756d62657220') > 0;
+CREATE INDEX once ON event(substr(record, instr(record, x'0a6f6e636520') + 6, 64))
+  WHERE substr(record, 56 + length(seq), 10) = x'656e7472792e72656769' AND instr(record, x'0a6f6e636520') > 0;
+CREATE INDEX general ON event(substr(record, 56 + length(seq), 4)) WHERE entry IS NULL;
+-- events that stand with another entry than their record says: none
+CREATE INDEX astray ON event(seq) WHERE CASE WHEN entry IS NULL THEN instr(record, x'0a656e74727920') > 0
+  ELSE instr(record, CAST(x'0a656e74727920' || entry || x'0a' AS BLOB)) = 0 END;
 CREATE TABLE officer (
   handle TEXT PRIMARY KEY, id INTEGER UNIQUE NOT NULL, fingerprint TEXT, certificate BLOB,
   current INTEGER NOT NULL, ended INTEGER NOT NULL
@@ -38,8 +50,6 @@ CREATE TABLE opened (
   seq INTEGER PRIMARY KEY, manifest BLOB NOT NULL, copy INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX opened_manifest ON opened(manifest, copy);
--- the newest event of its kind: config, checkpoint
-CREATE TABLE newest (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
 CREATE TABLE complaint (
   id INTEGER PRIMARY KEY, year INTEGER NOT NULL, serial INTEGER NOT NULL, channel TEXT NOT NULL, service TEXT,
   received_at TEXT NOT NULL, state TEXT NOT NULL, answered_at TEXT, passed_at TEXT, closed_at TEXT, last INTEGER NOT NULL,
@@ -55,11 +65,6 @@ CREATE TABLE trouble (
 CREATE INDEX trouble_at ON trouble(at);
 CREATE TABLE explained (seq INTEGER PRIMARY KEY, entry INTEGER NOT NULL) STRICT;
 CREATE INDEX explained_entry ON explained(entry);
--- bound sheets: how far a book was printed by continuation
-CREATE TABLE printed (
-  seq INTEGER PRIMARY KEY, book TEXT NOT NULL, year INTEGER NOT NULL, last INTEGER NOT NULL,
-  sheet INTEGER NOT NULL, volume INTEGER NOT NULL, size INTEGER NOT NULL
-) STRICT;
 CREATE TABLE page (seq INTEGER NOT NULL, page INTEGER NOT NULL, code TEXT NOT NULL, PRIMARY KEY (seq, page)) STRICT, WITHOUT ROWID;
 CREATE INDEX page_code ON page(code);
 CREATE TABLE closed_day (seq INTEGER PRIMARY KEY, date TEXT NOT NULL) STRICT;

@@ -294,15 +294,32 @@ func (u *update) topSerial(book BookName, year int) (int, error) {
 }
 
 func (u *update) registeredOnce(once Hash) (Registered, error) {
-	var r Registered
-	var at string
-	err := u.row("SELECT id, book, year, serial, registered_at FROM entry WHERE once=$1", once[:]).
-		Scan(&r.ID, &r.Entry.Book, &r.Entry.Year, &r.Entry.Serial, &at)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Registered{}, nil
+	n, e, err := registeredUnder(u.ctx, u.b.conn, once)
+	if err != nil || e == nil {
+		return Registered{}, err
 	}
-	r.At, r.Existed = stampOf(at), true
-	return r, storage(err)
+	return Registered{Entry: n, ID: e.seq, At: e.at, Existed: true}, nil
+}
+
+// registeredUnder finds by the log the letter that was entered under a token: a
+// row that forgot its token would have it entered, and sent, once more.
+func registeredUnder(ctx context.Context, q querier, once Hash) (Name, *event, error) {
+	var found *event
+	err := readEvents(ctx, q, "WHERE "+hasOnce+" AND "+onceHex+"=CAST($1 AS BLOB) ORDER BY e.seq LIMIT 1", []any{once.String()}, func(e *event) error {
+		found = e
+		return nil
+	})
+	if err != nil || found == nil {
+		return Name{}, nil, err
+	}
+	n := Name{Book: BookName(found.get("book")), Year: int(found.getInt("year")), Serial: int(found.getInt("serial"))}
+	var known bool
+	err = q.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM entry WHERE id=$1 AND once=$2 AND book=$3 AND year=$4 AND serial=$5)",
+		found.seq, once[:], string(n.Book), n.Year, n.Serial).Scan(&known)
+	if err == nil && !known {
+		return n, nil, named(tampered("entry of a token"), n)
+	}
+	return n, found, storage(err)
 }
 
 // sameLetter refuses a token that another letter was entered under: it would
@@ -330,13 +347,8 @@ func (u *update) sameLetter(known Registered, l Letter) error {
 // Known tells whether a letter with the token was registered already, and as
 // which entry.
 func (b *Book) Known(ctx context.Context, token string) (Name, bool, error) {
-	var n Name
-	once := sha256.Sum256([]byte(token))
-	err := b.readers.QueryRowContext(ctx, "SELECT book, year, serial FROM entry WHERE once=$1", once[:]).Scan(&n.Book, &n.Year, &n.Serial)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Name{}, false, nil
-	}
-	return n, err == nil, storage(err)
+	n, e, err := registeredUnder(ctx, b.readers, sha256.Sum256([]byte(token)))
+	return n, e != nil, err
 }
 
 // taken is the row of an entry that a step is taken on.

@@ -553,15 +553,18 @@ type Printed struct {
 	Size   int64 // of the log at the last print
 }
 
-// LastPrinted tells how far a book of a year was printed by continuation.
+// LastPrinted tells how far a book of a year was printed by continuation: by the
+// log, since the next sheet is bound behind the last.
 func (b *Book) LastPrinted(ctx context.Context, book BookName, year int) (Printed, error) {
-	var p Printed
-	err := b.readers.QueryRowContext(ctx, "SELECT last, sheet, volume, size FROM printed WHERE book=$1 AND year=$2 ORDER BY seq DESC LIMIT 1",
-		string(book), year).Scan(&p.Last, &p.Sheet, &p.Volume, &p.Size)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Printed{}, nil
+	e, err := newestGeneral(ctx, b.readers, "extr", func(e *event) bool {
+		return e.has("sheet") && e.get("book") == string(book) && int(e.getInt("year")) == year
+	})
+	if err != nil || e == nil {
+		return Printed{}, err
 	}
-	return p, storage(err)
+	return Printed{
+		Last: int(e.getInt("last")), Sheet: int(e.getInt("sheet")), Volume: int(e.getInt("volume")), Size: e.getInt("size"),
+	}, nil
 }
 
 // ChangedSince lists the entries of a book, up to a serial, of which a printed
@@ -600,14 +603,10 @@ func (e *event) printed() bool {
 	return strings.HasPrefix(e.typ.name, "copy.")
 }
 
-func applyPrinted(ix index, e *event) error {
-	err := e.numbered("page", func(n int, code string) error {
+func applyPages(ix index, e *event) error {
+	return e.numbered("page", func(n int, code string) error {
 		return ix.insert(pageTable, []any{e.seq, int64(n)}, code)
 	})
-	if err != nil || e.get("sheet") == "" {
-		return err
-	}
-	return ix.insert(printedTable, []any{e.seq}, e.get("book"), e.getInt("year"), e.getInt("last"), e.getInt("sheet"), e.getInt("volume"), e.getInt("size"))
 }
 
 // DayRecord is the close of a day: the counts of its closing sheet.

@@ -568,9 +568,9 @@ type problemView struct {
 func (a *app) agendaVerify() *cobra.Command {
 	c := a.describe("agenda verify", &cobra.Command{Use: "verify", RunE: func(c *cobra.Command, _ []string) error {
 		if rebuild, _ := c.Flags().GetBool("rebuild"); !rebuild {
-			return a.withDesk(c, true, a.audit)
+			return a.withUncheckedDesk(c, true, a.audit)
 		}
-		return a.withDesk(c, false, func(ctx context.Context, d *desk.Desk) error {
+		return a.withUncheckedDesk(c, false, func(ctx context.Context, d *desk.Desk) error {
 			if !d.Book.Renewed() {
 				if err := d.Book.Rebuild(ctx); err != nil {
 					return err

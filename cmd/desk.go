@@ -28,11 +28,15 @@ func (a *app) place(path string) (string, error) {
 
 // openDesk opens the desk of this run and takes over its language. The caller closes it.
 func (a *app) openDesk(c *cobra.Command, readOnly bool) (*desk.Desk, error) {
-	dir, err := a.deskPath()
+	options, err := a.deskOptions(c, readOnly)
 	if err != nil {
 		return nil, err
 	}
-	options, err := a.deskOptions(c, readOnly)
+	return a.openDeskWith(c, options)
+}
+
+func (a *app) openDeskWith(c *cobra.Command, options desk.Options) (*desk.Desk, error) {
+	dir, err := a.deskPath()
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +57,26 @@ func (a *app) withDesk(c *cobra.Command, readOnly bool, run func(ctx context.Con
 	if err != nil {
 		return err
 	}
-	err = run(c.Context(), d)
+	return runAndClose(c, d, run)
+}
+
+// withUncheckedDesk is withDesk for the command that says what is wrong with a
+// book that no other opens.
+func (a *app) withUncheckedDesk(c *cobra.Command, readOnly bool, run func(ctx context.Context, d *desk.Desk) error) error {
+	options, err := a.deskOptions(c, readOnly)
+	if err != nil {
+		return err
+	}
+	options.Unchecked = true
+	d, err := a.openDeskWith(c, options)
+	if err != nil {
+		return err
+	}
+	return runAndClose(c, d, run)
+}
+
+func runAndClose(c *cobra.Command, d *desk.Desk, run func(ctx context.Context, d *desk.Desk) error) error {
+	err := run(c.Context(), d)
 	if closing := d.Close(); err == nil {
 		err = closing
 	}

@@ -50,6 +50,7 @@ type Options struct {
 	Cost        crypto.S2KCost   // of new keys; zero: the library's strong default
 	ReadOnly    bool
 	Rehearse    bool   // a dry run: every transaction of the book is rolled back
+	Unchecked   bool   // opens also a book whose index lacks what its log has, for agenda verify
 	AcceptClock string // reason to accept a clock far ahead of the book
 	As          string // handle of the acting officer; "": the settings', else the only one who fits
 
@@ -153,10 +154,12 @@ func assemble(ctx context.Context, dir string, c *config.Config, o Options) (*De
 		return nil, err
 	}
 	d.Book, err = agenda.Open(ctx, d.path(bookFile), agenda.Options{
-		Now: o.Now, Rand: o.Rand, ReadOnly: o.ReadOnly, Rehearse: o.Rehearse, AcceptClock: o.AcceptClock,
+		Now: o.Now, Rand: o.Rand, ReadOnly: o.ReadOnly, Rehearse: o.Rehearse, Unchecked: o.Unchecked, AcceptClock: o.AcceptClock,
 		TooFarAhead: func(last, now time.Time) bool { return d.Hours.WorkingDaysBetween(last, now) > 3 },
 	})
 	switch code := coded(err); {
+	case agenda.Unsound(err): // agenda verify opens it
+		return nil, err
 	case code == "agenda.tampered", code == "agenda.foreign":
 		// Nothing that reads the book helps any more: agenda verify could not open it either.
 		return nil, &Error{code: CodeBookUnreadable, Field: d.path(bookFile), Err: err}

@@ -1,0 +1,128 @@
+package agenda
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+)
+
+// Conditions on events, by which SQLite finds them in the indexes of index.sql
+// on the log: it uses one only for the very same expression. When that is not
+// there, or another has taken its name, the whole log is read instead, and the
+// answer is the same.
+const (
+	isRegistration = "substr(e.record, 56 + length(e.seq), 10) IN (x'656e7472792e72656769', x'7265706f72742e726567')"
+	bookLetter     = "substr(e.record, instr(e.record, x'0a626f6f6b20') + 6, 1)"
+	isNumbered     = "substr(e.record, 56 + length(e.seq), 14) = x'656e7472792e72656c6561736564' AND instr(e.record, x'0a6e756d62657220') > 0"
+	hasOnce        = "substr(e.record, 56 + length(e.seq), 10) = x'656e7472792e72656769' AND instr(e.record, x'0a6f6e636520') > 0"
+	onceHex        = "substr(e.record, instr(e.record, x'0a6f6e636520') + 6, 64)"
+	typeLetters    = "substr(e.record, 56 + length(e.seq), 4)"
+	isAstray       = `CASE WHEN e.entry IS NULL THEN instr(e.record, x'0a656e74727920') > 0
+ ELSE instr(e.record, CAST(x'0a656e74727920' || e.entry || x'0a' AS BLOB)) = 0 END`
+)
+
+// dropLedger drops the indexes on the log; those of tables go with them.
+const dropLedger = "DROP INDEX IF EXISTS person; DROP INDEX IF EXISTS registered; DROP INDEX IF EXISTS numbered;" +
+	" DROP INDEX IF EXISTS once; DROP INDEX IF EXISTS general; DROP INDEX IF EXISTS astray; "
+
+// selectTops reads the newest registration of every book and the newest number
+// by the log, each with what the index has as the last of them.
+const selectTops = `SELECT b.value, e.record, x.id, x.year, x.serial FROM json_each($1) b
+ LEFT JOIN event e ON e.seq=(SELECT e.seq FROM event e WHERE ` + isRegistration + ` AND ` + bookLetter + `=CAST(substr(b.value, 1, 1) AS BLOB) ORDER BY e.seq DESC LIMIT 1)
+ LEFT JOIN entry x ON x.id=(SELECT id FROM entry WHERE book=b.value ORDER BY year DESC, serial DESC LIMIT 1)
+UNION ALL SELECT '', e.record, x.id, x.number_year, x.number_seq FROM (SELECT 1)
+ LEFT JOIN event e ON e.seq=(SELECT e.seq FROM event e WHERE ` + isNumbered + ` ORDER BY e.seq DESC LIMIT 1)
+ LEFT JOIN entry x ON x.id=(SELECT id FROM entry WHERE book=$2 AND number_year IS NOT NULL ORDER BY number_year DESC, number_seq DESC LIMIT 1)`
+
+// checkTops sees that the index ends where the log does: with the last letter
+// gone from it, or its number, the same serial or number would be given again,
+// and nobody would miss the letter. And no event may stand with another entry
+// than its own, where it would be hidden from what is read of that.
+func (b *Book) checkTops(ctx context.Context) error {
+	books, err := json.Marshal(allBooks)
+	if err != nil {
+		return err
+	}
+	rows, err := b.readers.QueryContext(ctx, selectTops, string(books), string(Kriptogram))
+	if err != nil {
+		return storage(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var book string
+		var record []byte
+		var id, year, count sql.NullInt64
+		if err := rows.Scan(&book, &record, &id, &year, &count); err != nil {
+			return storage(err)
+		}
+		if record == nil {
+			if id.Valid {
+				return unsound("last of book " + book)
+			}
+			continue
+		}
+		e, err := parseRecord(record)
+		if err != nil {
+			return err
+		}
+		prefix, key := "", "serial"
+		if book == "" {
+			prefix, key = "number-", "number-seq"
+		}
+		if id.Int64 != e.entry || year.Int64 != e.getInt(prefix+"year") || count.Int64 != e.getInt(key) {
+			return unsound("last of book " + book)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return storage(err)
+	}
+	var astray bool
+	err = b.readers.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM event e WHERE "+isAstray+")").Scan(&astray)
+	if err == nil && astray {
+		return unsound("event of another entry")
+	}
+	return storage(err)
+}
+
+// unsound is what Open finds wrong with an index that can be read, which
+// [Book.Verify] names and [Book.Rebuild] may mend.
+func unsound(detail string) error {
+	return &Error{code: "agenda.tampered", Field: "index", cause: errors.New(detail)}
+}
+
+// Unsound tells whether Open refused an index that can be read all the same; with
+// [Options.Unchecked] the book opens.
+func Unsound(err error) bool {
+	var own *Error
+	return errors.As(err, &own) && own.code == "agenda.tampered" && own.Field == "index"
+}
+
+// checkCount sees that the index has every entry that the log registered. It
+// counts them, which is for a run that sends, not for every command.
+func (u *update) checkCount() error {
+	var lost bool
+	err := u.row("SELECT (SELECT count(*) FROM entry) <> (SELECT count(*) FROM event e WHERE " + isRegistration + ")").Scan(&lost)
+	if err == nil && lost {
+		return unsound("entries")
+	}
+	return storage(err)
+}
+
+// newestGeneral is the newest event that concerns no entry, whose type begins with four
+// letters and that is chosen; nil when there is none.
+func newestGeneral(ctx context.Context, q querier, letters string, chosen func(*event) bool) (*event, error) {
+	var found *event
+	enough := errors.New("found")
+	err := readEvents(ctx, q, "WHERE e.entry IS NULL AND "+typeLetters+"=CAST($1 AS BLOB) ORDER BY e.seq DESC", []any{letters}, func(e *event) error {
+		if !chosen(e) {
+			return nil
+		}
+		found = e
+		return enough
+	})
+	if errors.Is(err, enough) {
+		err = nil
+	}
+	return found, err
+}

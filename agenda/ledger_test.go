@@ -1,0 +1,143 @@
+package agenda
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// What is gone from the end of the index, or hidden in the log from what is read
+// of an entry, would be given, entered or sent once more. Without the indexes of
+// the log that is found as well.
+func TestWhatIsGoneFromTheIndexIsMissed(t *testing.T) {
+	t.Parallel()
+	last := "(SELECT max(id) FROM entry)"
+	hide := func(to string) string {
+		return "DROP TRIGGER event_update; UPDATE event SET entry=" + to + " WHERE seq=(SELECT max(seq) FROM event WHERE CAST(record AS TEXT) LIKE '%type copy.accepted%');" +
+			" UPDATE copy SET state='ready', settled_at=NULL, last=NULL WHERE copy=2 AND entry=" + last + "; UPDATE entry SET state='released', sent_at=NULL WHERE id=" + last
+	}
+	for name, edit := range map[string]string{
+		"letter":            "DELETE FROM copy WHERE entry=" + last + "; DELETE FROM outbox WHERE entry=" + last + "; DELETE FROM entry WHERE id=" + last,
+		"year of a letter":  "UPDATE entry SET year=2025, serial=1 WHERE id=" + last,
+		"order of letters":  "UPDATE entry SET serial=99 WHERE book='surat' AND serial=1; UPDATE entry SET serial=1 WHERE book='surat' AND serial=2; UPDATE entry SET serial=2 WHERE book='surat' AND serial=99",
+		"number":            "UPDATE entry SET number=NULL, number_seq=NULL, number_year=NULL WHERE number_seq=2",
+		"year of a number":  "UPDATE entry SET number_seq=1, number_year=2027 WHERE number_seq=2",
+		"order of numbers":  "UPDATE entry SET number_seq=99 WHERE number_seq=1; UPDATE entry SET number_seq=1 WHERE number_seq=2; UPDATE entry SET number_seq=2 WHERE number_seq=99",
+		"acceptance":        hide("NULL"),
+		"acceptance moved":  hide("1"),
+		"acceptance beyond": hide("1000000"),
+	} {
+		for _, index := range []string{
+			"", dropLedger,
+			dropLedger + "CREATE INDEX registered ON event(seq) WHERE entry=0; CREATE INDEX numbered ON event(seq) WHERE entry=0; CREATE INDEX astray ON event(seq) WHERE entry=0",
+		} {
+			t.Run(name+" "+index, func(t *testing.T) {
+				t.Parallel()
+				b := newPeopledBook(t)
+				for range 2 {
+					b.at(Kriptogram, StateReleased)
+				}
+				b.at(Surat, StateReleased)
+				b.at(Surat, StateSent)
+				b.clean()
+				b.sql(index)
+				again := b.second()
+				b.must(again.Close())
+				b.sql(edit)
+				again, err := Open(t.Context(), b.path, b.options)
+				if err == nil {
+					again.Close()
+				}
+				if !errors.Is(err, ErrTampered) {
+					t.Error(err)
+				}
+				check, err := Open(t.Context(), b.path, Options{Now: b.clock.Now, Unchecked: true, ReadOnly: true})
+				b.must(err)
+				defer check.Close()
+				if r, err := check.Verify(t.Context(), nil); err != nil || len(r.Problems) == 0 {
+					t.Errorf("verify: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// A letter of a year before is not the last of its book; a sending counts.
+func TestEntryOfAnotherYearIsMissed(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	for range 2 {
+		b.at(Surat, StateReleased)
+	}
+	b.clock.add(60 * 24 * time.Hour)
+	b.options.AcceptClock = "libur"
+	b.register(openLetter())
+	b.sql("DELETE FROM copy WHERE entry=(SELECT id FROM entry WHERE year=2026 AND serial=2); DELETE FROM outbox WHERE entry=(SELECT id FROM entry WHERE year=2026 AND serial=2);" +
+		" DELETE FROM entry WHERE year=2026 AND serial=2")
+	if _, _, err := b.second().Recover(t.Context(), clerk); !errors.Is(err, ErrTampered) {
+		t.Error(err)
+	}
+}
+
+// A row that forgot its token does not have the letter entered again.
+func TestForgottenTokenIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, edit := range []string{"UPDATE entry SET once=NULL", "UPDATE entry SET once=x'00'", "UPDATE entry SET year=2025"} {
+		b := newPeopledBook(t)
+		l := Registration{Letter: openLetter(), Once: "surat-7"}
+		_, err := b.Register(t.Context(), clerk, l)
+		b.must(err)
+		b.sql(edit)
+		if r, err := b.Register(t.Context(), clerk, l); !errors.Is(err, ErrTampered) {
+			t.Errorf("%s: %+v, %v", edit, r, err)
+		}
+		if _, known, err := b.Known(t.Context(), l.Once); !errors.Is(err, ErrTampered) {
+			t.Errorf("%s: known %v, %v", edit, known, err)
+		}
+	}
+}
+
+// What a restore left in meta is what the log says, or nothing is sent by it.
+func TestForgottenRestoreIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, edit := range []string{
+		"DELETE FROM meta WHERE name='restored'", "UPDATE meta SET value=value-2 WHERE name='restored'", "UPDATE meta SET value='0' WHERE name='restored'",
+	} {
+		b := newPeopledBook(t)
+		for i := range 2 {
+			_, err := b.Restored(t.Context(), clerk, fmt.Sprint("cadangan ", i))
+			b.must(err)
+		}
+		b.sql(edit)
+		if n, err := b.RestoredSeq(t.Context()); !errors.Is(err, ErrTampered) {
+			t.Errorf("%s: %d, %v", edit, n, err)
+		}
+	}
+}
+
+// The next bound sheet continues behind the last one, whatever is put into the
+// index, and the settings in force are those of the log.
+func TestNewestIsOfTheLog(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	ctx := t.Context()
+	for i := range 3 {
+		b.must(b.RecordPrint(ctx, clerk, PrintRecord{
+			Kind: "book-pdf", Book: Surat, Year: 2026, Last: 10 * (i + 1), Sheet: i + 1, Volume: 1, Pages: []string{fmt.Sprintf("AAAA%d", i)},
+		}))
+		b.must(b.RecordPrint(ctx, clerk, PrintRecord{Kind: "book-csv"}))
+		b.must(b.RecordConfig(ctx, clerk, data(fmt.Sprint("settings ", i))))
+	}
+	if p, err := b.LastPrinted(ctx, Surat, 2026); err != nil || p.Last != 30 || p.Sheet != 3 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, other := range []BookName{Kriptogram, Surat} {
+		if p, err := b.LastPrinted(ctx, other, 2025); err != nil || p != (Printed{}) {
+			t.Errorf("%s of another year: %+v, %v", other, p, err)
+		}
+	}
+	if h, err := b.ConfigDigest(ctx); err != nil || h != data("settings 2").SHA256 {
+		t.Errorf("%v, %v", h, err)
+	}
+}
