@@ -19,13 +19,14 @@ CREATE TABLE copy (
 CREATE INDEX person ON event(seq) WHERE substr(record, 56 + length(seq), 4)
   IN (x'6f666669', x'726f6c65', x'6170706c', x'636f7272', x'61726368');
 -- what the log itself says where a row of the index could be missing: the letters registered, by the first letter of their
--- book, the numbers given, the tokens of scripts, and what concerns no entry, by its type
-CREATE INDEX registered ON event(substr(record, instr(record, x'0a626f6f6b20') + 6, 1))
+-- book, the numbers given, the tokens of scripts, and what concerns no entry, by its type; the head and the first keys of a
+-- record are never longer than that
+CREATE INDEX registered ON event(substr(record, instr(substr(record, 1, 600), x'0a626f6f6b20') + 6, 1))
   WHERE substr(record, 56 + length(seq), 10) IN (x'656e7472792e72656769', x'7265706f72742e726567');
 CREATE INDEX numbered ON event(seq) WHERE substr(record, 56 + length(seq), 14) = x'656e7472792e72656c6561736564'
-  AND instr(record, x'0a6e756d62657220') > 0;
-CREATE INDEX once ON event(substr(record, instr(record, x'0a6f6e636520') + 6, 64))
-  WHERE substr(record, 56 + length(seq), 10) = x'656e7472792e72656769' AND instr(record, x'0a6f6e636520') > 0;
+  AND instr(substr(record, 1, 600), x'0a6e756d62657220') > 0;
+CREATE INDEX once ON event(substr(record, instr(substr(record, 1, 600), x'0a6f6e636520') + 6, 64))
+  WHERE substr(record, 56 + length(seq), 10) = x'656e7472792e72656769' AND instr(substr(record, 1, 600), x'0a6f6e636520') > 0;
 CREATE INDEX general ON event(substr(record, 56 + length(seq), 4)) WHERE entry IS NULL;
 -- events that stand with another entry than their record says: none
 CREATE INDEX astray ON event(seq) WHERE CASE WHEN entry IS NULL THEN instr(record, x'0a656e74727920') > 0

@@ -13,10 +13,10 @@ import (
 // answer is the same.
 const (
 	isRegistration = "substr(e.record, 56 + length(e.seq), 10) IN (x'656e7472792e72656769', x'7265706f72742e726567')"
-	bookLetter     = "substr(e.record, instr(e.record, x'0a626f6f6b20') + 6, 1)"
-	isNumbered     = "substr(e.record, 56 + length(e.seq), 14) = x'656e7472792e72656c6561736564' AND instr(e.record, x'0a6e756d62657220') > 0"
-	hasOnce        = "substr(e.record, 56 + length(e.seq), 10) = x'656e7472792e72656769' AND instr(e.record, x'0a6f6e636520') > 0"
-	onceHex        = "substr(e.record, instr(e.record, x'0a6f6e636520') + 6, 64)"
+	bookLetter     = "substr(e.record, instr(substr(e.record, 1, 600), x'0a626f6f6b20') + 6, 1)"
+	isNumbered     = "substr(e.record, 56 + length(e.seq), 14) = x'656e7472792e72656c6561736564' AND instr(substr(e.record, 1, 600), x'0a6e756d62657220') > 0"
+	hasOnce        = "substr(e.record, 56 + length(e.seq), 10) = x'656e7472792e72656769' AND instr(substr(e.record, 1, 600), x'0a6f6e636520') > 0"
+	onceHex        = "substr(e.record, instr(substr(e.record, 1, 600), x'0a6f6e636520') + 6, 64)"
 	typeLetters    = "substr(e.record, 56 + length(e.seq), 4)"
 	isAstray       = `CASE WHEN e.entry IS NULL THEN instr(e.record, x'0a656e74727920') > 0
  ELSE instr(e.record, CAST(x'0a656e74727920' || e.entry || x'0a' AS BLOB)) = 0 END`

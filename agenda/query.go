@@ -31,6 +31,9 @@ type Filter struct {
 	After       int    // serials above it
 	Limit       int
 	Newest      bool // newest first
+	// Held has the entries held against the log, and their records filled without
+	// the objects: for what is signed, or goes out of the house.
+	Held bool
 	// Mailed chooses the reports of book laporan too; without it they are
 	// found by that book or by name only.
 	Mailed bool
@@ -668,6 +671,14 @@ func eventAt(ctx context.Context, q querier, seq int64) (*event, error) {
 
 // readRecords fills the records of entries from their events.
 func readRecords(ctx context.Context, q querier, list []Entry) error {
+	if err := foldAll(ctx, q, list); err != nil {
+		return err
+	}
+	return fillObjects(ctx, q, list)
+}
+
+// foldAll is readRecords without the objects.
+func foldAll(ctx context.Context, q querier, list []Entry) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -724,7 +735,7 @@ func foldRecords(ctx context.Context, q querier, list []Entry, where string, wan
 			return named(tampered(what), e.Name)
 		}
 	}
-	return fillObjects(ctx, q, list)
+	return nil
 }
 
 // Refresh brings entries up to date that were read before, in their order. To
@@ -748,9 +759,12 @@ func (b *Book) Refresh(ctx context.Context, known []Entry) ([]Entry, error) {
  SELECT n.seq FROM json_each($1) k CROSS JOIN event n ON n.entry=k.value->>0 AND n.seq>k.value->>1) ORDER BY e.entry, e.seq`, since, said)
 		if errors.Is(err, errImage) { // it was read before: all once more
 			copy(list, now)
-			err = readRecords(ctx, q, list)
+			return readRecords(ctx, q, list)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return fillObjects(ctx, q, list)
 	})
 }
 
@@ -1093,7 +1107,7 @@ func (f Filter) conditions() (string, []any) {
 const batchSize = 256
 
 // Each calls fn for each chosen entry, oldest first unless f.Newest, or in the
-// order of f.Names. Letter and Copies are filled, the records are not. The
+// order of f.Names. Letter and Copies are filled, the records only with f.Held. The
 // book may grow meanwhile; each batch is one snapshot.
 func (b *Book) Each(ctx context.Context, f Filter, fn func(Entry) error) error {
 	words := tokens(f.Text)
@@ -1109,8 +1123,12 @@ func (b *Book) Each(ctx context.Context, f Filter, fn func(Entry) error) error {
 		return left != 0, nil
 	}
 	conditions, args := f.conditions()
+	var more func(context.Context, querier, []Entry) error
+	if f.Held {
+		more = foldAll
+	}
 	if len(f.Names) > 0 {
-		return b.eachName(ctx, f.Names, conditions, args, give)
+		return b.eachName(ctx, f.Names, conditions, args, more, give)
 	}
 	from, until := f.From, f.Until
 	if f.Year != 0 && from.IsZero() && until.IsZero() {
@@ -1146,12 +1164,12 @@ func (b *Book) Each(ctx context.Context, f Filter, fn func(Entry) error) error {
 	where := "WHERE " + conditions + "e.id" + beyond + "$" + strconv.Itoa(len(args)+1) +
 		" ORDER BY e.id " + order + " LIMIT " + strconv.Itoa(size)
 	for {
-		batch, err := b.batch(ctx, where, append(args[:len(args):len(args)], key), nil)
+		batch, err := b.batch(ctx, where, append(args[:len(args):len(args)], key), more)
 		if err != nil {
 			return err
 		}
 		for _, e := range batch {
-			if more, err := give(e); err != nil || !more {
+			if on, err := give(e); err != nil || !on {
 				return err
 			}
 			key = e.ID
@@ -1162,7 +1180,9 @@ func (b *Book) Each(ctx context.Context, f Filter, fn func(Entry) error) error {
 	}
 }
 
-func (b *Book) eachName(ctx context.Context, names []Name, conditions string, args []any, give func(Entry) (bool, error)) error {
+func (b *Book) eachName(ctx context.Context, names []Name, conditions string, args []any,
+	more func(context.Context, querier, []Entry) error, give func(Entry) (bool, error),
+) error {
 	n := len(args)
 	where := "WHERE e.book=$" + strconv.Itoa(n+1) + " AND e.year=$" + strconv.Itoa(n+2) + " AND e.serial=$" + strconv.Itoa(n+3)
 	if conditions != "" {
@@ -1173,7 +1193,7 @@ func (b *Book) eachName(ctx context.Context, names []Name, conditions string, ar
 		// In one snapshot: a name that is registered meanwhile is in the book
 		// for both questions or for none.
 		err := b.Within(ctx, func(ctx context.Context) (err error) {
-			batch, err = b.batch(ctx, where, append(args[:n:n], string(name.Book), name.Year, name.Serial), nil)
+			batch, err = b.batch(ctx, where, append(args[:n:n], string(name.Book), name.Year, name.Serial), more)
 			if err == nil && len(batch) == 0 {
 				_, err = b.idOf(ctx, name)
 			}
@@ -1185,7 +1205,7 @@ func (b *Book) eachName(ctx context.Context, names []Name, conditions string, ar
 		if len(batch) == 0 {
 			continue // in the book, but not chosen
 		}
-		if more, err := give(batch[0]); err != nil || !more {
+		if on, err := give(batch[0]); err != nil || !on {
 			return err
 		}
 	}

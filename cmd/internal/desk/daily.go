@@ -200,7 +200,7 @@ func (d *Desk) DispatchSheet(ctx context.Context, p DispatchParams) (extract.Pla
 	}}
 	n := 0
 	// What was sent in the period may have been registered before it.
-	err = d.Book.Each(ctx, agenda.Filter{Book: p.Book, Until: p.Until, Names: p.Names}, func(e agenda.Entry) error {
+	err = d.Book.Each(ctx, agenda.Filter{Book: p.Book, Until: p.Until, Names: p.Names, Held: true}, func(e agenda.Entry) error {
 		var receipts []agenda.Receipt // of the entry; read for its first copy
 		for _, c := range e.Copies {
 			if c.State != agenda.CopyAccepted && c.State != agenda.CopyEvidenced ||

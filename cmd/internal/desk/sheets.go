@@ -281,13 +281,6 @@ func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []
 			return
 		}
 		put := func(e agenda.Entry, repeated bool) error {
-			if e.Corrected || e.State == agenda.StateVoid {
-				full, err := d.Book.EntryByID(ctx, e.ID)
-				if err != nil {
-					return err
-				}
-				e = full
-			}
 			for _, c := range e.Copies {
 				if _, ok := units[c.Correspondent]; ok || c.Correspondent == 0 {
 					continue
@@ -314,10 +307,10 @@ func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []
 			return nil
 		}
 		if len(again) > 0 {
-			err = d.Book.Each(ctx, agenda.Filter{Names: again}, func(e agenda.Entry) error { return put(e, true) })
+			err = d.Book.Each(ctx, agenda.Filter{Names: again, Held: true}, func(e agenda.Entry) error { return put(e, true) })
 		}
 		if err == nil {
-			f.After = after
+			f.After, f.Held = after, true
 			err = d.Book.Each(ctx, f, func(e agenda.Entry) error { return put(e, false) })
 		}
 		if err != nil && err != stop {
