@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // What is gone from the end of the index, or hidden in the log from what is read
@@ -139,5 +141,73 @@ func TestNewestIsOfTheLog(t *testing.T) {
 	}
 	if h, err := b.ConfigDigest(ctx); err != nil || h != data("settings 2").SHA256 {
 		t.Errorf("%v, %v", h, err)
+	}
+}
+
+// A report is mailed once: what the index says of the one before is held against
+// the log.
+func TestForgottenReportIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, edit := range []string{
+		"DELETE FROM mailed", "UPDATE mailed SET reader='pemohon'", "UPDATE mailed SET entry=0",
+		"UPDATE copy SET state='cancelled' WHERE entry=(SELECT max(report) FROM mailed)",
+		"UPDATE copy SET state='rejected' WHERE entry=(SELECT max(report) FROM mailed); UPDATE entry SET state='released' WHERE book='laporan'",
+		"UPDATE entry SET state='void' WHERE book='laporan'",
+		"INSERT INTO receipt(seq, entry, copy, kind, action, at, object) SELECT 1, max(report), 1, 'dsn', 'failed', '', x'00' FROM mailed",
+	} {
+		b := newPeopledBook(t)
+		e := b.at(Surat, StateArchived)
+		b.deliverReport(b.mail(mailingOf(1, "kepala-dinas", e.ID))[0], CopyAccepted)
+		b.sql(edit)
+		if _, err := b.Mail(t.Context(), operator, 2026, []Mailing{mailingOf(2, "kepala-dinas", e.ID)}, "diganti"); !errors.Is(err, ErrTampered) {
+			t.Errorf("%s: %v", edit, err)
+		}
+	}
+}
+
+// What came back is told as the log has it.
+func TestReceiptsAreOfTheLog(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	e := b.at(Surat, StateSent)
+	_, err := b.NoteReceipt(t.Context(), clerk, Receipt{
+		Ref: CopyRef{e.ID, 1}, Kind: ReceiptDSN, Action: "failed", Status: "5.1.1", Matched: MatchedEnvelope, At: b.clock.Now(),
+		Address: "jateng@contoh.test", Remote: "gw", Object: data("notice"),
+	})
+	b.must(err)
+	want, err := b.Receipts(t.Context(), e.ID)
+	b.must(err)
+	for _, edit := range []string{"UPDATE receipt SET action='delivered', copy=2", "DELETE FROM receipt"} {
+		b.sql(edit)
+		got, err := b.Receipts(t.Context(), e.ID)
+		b.must(err)
+		if len(got) != 1 || !got[0].Failed() {
+			t.Errorf("%s: %+v", edit, got)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", edit, diff)
+		}
+	}
+}
+
+// What is printed of a book is what the log says, or nothing is.
+func TestChangedRowsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	for _, edit := range []string{
+		"UPDATE copy SET settled_at='2026-01-20T02:10:00.000Z' WHERE copy=1", "UPDATE entry SET state='void'", "UPDATE entry SET number='9'",
+		"UPDATE entry SET registered_at='2026-11-20T01:00:00.000Z'", "DELETE FROM copy WHERE copy=2", "UPDATE entry SET class='terbatas'",
+		"DROP TRIGGER text_update; UPDATE text SET body=CAST(replace(CAST(body AS TEXT), 'Undangan', 'Pelantikan') AS BLOB)",
+	} {
+		for _, f := range []Filter{{Book: Surat, Held: true}, {Names: []Name{{Book: Surat, Year: 2026, Serial: 1}}, Held: true}} {
+			b := newPeopledBook(t)
+			b.at(Surat, StateSent)
+			if list, err := b.List(t.Context(), f); err != nil || len(list) != 1 {
+				t.Fatal(list, err)
+			}
+			b.sql(edit)
+			if _, err := b.List(t.Context(), f); !errors.Is(err, ErrTampered) {
+				t.Errorf("%s: %v", edit, err)
+			}
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,6 +55,9 @@ func (b *Book) Mail(ctx context.Context, a Actor, year int, all []Mailing, reaso
 	var ids []int64
 	err := b.update(ctx, a, func(u *update) error {
 		ids = nil
+		if err := u.checkMailed(all); err != nil {
+			return err
+		}
 		for _, m := range all {
 			id, err := u.mail(year, m, reason)
 			if err != nil {
@@ -187,6 +191,80 @@ func (u *update) supersede(entry int64, reader, address, reason string) error {
 		return named(err, name)
 	}
 	return u.unqueue(ref)
+}
+
+// checkMailed holds what the index says of earlier reports of the same entries
+// for the same readers against the log: with a row that is gone, or that says
+// that nothing arrived, a sheet would leave twice.
+func (u *update) checkMailed(all []Mailing) error {
+	type about struct {
+		entry  int64
+		reader string
+	}
+	asked, first := map[about]bool{}, int64(1<<62)
+	for _, m := range all {
+		for _, id := range m.Of {
+			asked[about{id, m.Reader}] = true
+			first = min(first, id)
+		}
+	}
+	var earlier []about // report and reader
+	err := readEvents(u.ctx, u.b.conn, "WHERE "+isRegistration+" AND "+bookLetter+"=x'6c' AND e.seq>$1 ORDER BY e.seq", []any{first}, func(e *event) error {
+		m := e.mailed()
+		if slices.ContainsFunc(m.Of, func(id int64) bool { return asked[about{id, m.Reader}] }) {
+			earlier = append(earlier, about{e.seq, m.Reader})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range earlier {
+		if err := u.checkReport(r.entry, r.reader); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkReport holds one report by e-mail against the log, with what came back.
+func (u *update) checkReport(id int64, reader string) error {
+	e, err := wholeEntry(u.ctx, u.b.conn, id)
+	if err != nil {
+		return err
+	}
+	noted, err := readReceipts(u.ctx, u.b.conn, id)
+	if err != nil {
+		return err
+	}
+	for _, of := range e.Mailed.Of {
+		var known bool
+		err := u.row("SELECT EXISTS (SELECT 1 FROM mailed WHERE report=$1 AND entry=$2 AND reader=$3)", id, of, reader).Scan(&known)
+		if err != nil {
+			return storage(err)
+		}
+		if !known {
+			return named(tampered("mailed"), e.Name)
+		}
+	}
+	rows, err := u.b.conn.QueryContext(u.ctx, "SELECT seq, kind, action FROM receipt WHERE entry=$1 ORDER BY seq", id)
+	if err != nil {
+		return storage(err)
+	}
+	defer rows.Close()
+	var said []Receipt
+	for rows.Next() {
+		var r Receipt
+		if err := rows.Scan(&r.Seq, &r.Kind, &r.Action); err != nil {
+			return storage(err)
+		}
+		said = append(said, r)
+	}
+	same := func(x, y Receipt) bool { return x.Seq == y.Seq && x.Kind == y.Kind && x.Action == y.Action }
+	if err := rows.Err(); err != nil || slices.EqualFunc(said, noted, same) {
+		return storage(err)
+	}
+	return named(tampered("receipt"), e.Name)
 }
 
 // MailedFor finds the report by e-mail that stands for an entry and a reader,

@@ -116,42 +116,49 @@ func applyReceipt(ix index, e *event) error {
 
 // Receipts returns what came back about the copies of an entry, oldest first.
 func (b *Book) Receipts(ctx context.Context, entry int64) ([]Receipt, error) {
-	return b.receipts(ctx, "WHERE r.entry=$1 ORDER BY r.seq", entry)
+	var out []Receipt
+	err := b.view(ctx, func(q *reader) (err error) {
+		out, err = readReceipts(ctx, q, entry)
+		return err
+	})
+	return out, err
+}
+
+// readReceipts reads them from the log: whether a letter arrived is told to
+// those who asked for it.
+func readReceipts(ctx context.Context, q querier, entry int64) ([]Receipt, error) {
+	var out []Receipt
+	err := readEvents(ctx, q, "WHERE e.entry=$1 AND "+isReceipt+" ORDER BY e.seq", []any{entry}, func(e *event) error {
+		out = append(out, e.receipt())
+		return nil
+	})
+	return out, err
+}
+
+// isReceipt spares the reading of the other events of an entry.
+const isReceipt = "substr(e.record, 56 + length(e.seq), 7) = x'72656365697074'"
+
+// receipt is what an event says that came back.
+func (e *event) receipt() Receipt {
+	return Receipt{
+		Seq: e.seq, Ref: CopyRef{Entry: e.entry, Copy: int(e.getInt("copy"))}, Kind: ReceiptKind(e.get("kind")), Action: e.get("action"),
+		Status: e.get("status"), Matched: e.get("matched"), At: stampOf(settledAt(e)), Address: e.get("address"), Remote: e.get("remote"),
+		Object: Object{SHA256: e.getHash("object")}, NotedAt: e.at,
+	}
 }
 
 // ReceiptsBetween returns the receipts dated in a time, for the delivery book.
 func (b *Book) ReceiptsBetween(ctx context.Context, from, until time.Time) ([]Receipt, error) {
-	return b.receipts(ctx, "WHERE r.at>=$1 AND r.at<$2 ORDER BY r.at, r.seq", formatStamp(from), formatStamp(until))
-}
-
-func (b *Book) receipts(ctx context.Context, where string, args ...any) ([]Receipt, error) {
 	var out []Receipt
 	err := b.view(ctx, func(q *reader) error {
-		rows, err := q.QueryContext(ctx, `SELECT r.seq, r.entry, r.copy, r.kind, r.action, r.at, r.object, e.record, t.body
- FROM receipt r JOIN event e ON e.seq=r.seq LEFT JOIN text t ON t.seq=r.seq `+where, args...)
-		if err != nil {
-			return storage(err)
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var r Receipt
-			var at string
-			var object, record, body []byte
-			if err := rows.Scan(&r.Seq, &r.Ref.Entry, &r.Ref.Copy, &r.Kind, &r.Action, &at, &object, &record, &body); err != nil {
-				return storage(err)
-			}
-			e, err := parseRecord(record)
-			if err != nil {
-				return err
-			}
-			if len(object) == len(r.Object.SHA256) {
-				r.Object.SHA256 = Hash(object)
-			}
-			r.At, r.NotedAt, r.Status, r.Matched = stampOf(at), e.at, e.get("status"), e.get("matched")
-			r.Address, r.Remote = valueOf(body, "address"), valueOf(body, "remote")
-			out = append(out, r)
-		}
-		return storage(rows.Err())
+		return readEvents(ctx, q, "JOIN receipt r ON r.seq=e.seq WHERE r.at>=$1 AND r.at<$2 ORDER BY r.at, r.seq",
+			[]any{formatStamp(from), formatStamp(until)}, func(e *event) error {
+				if !e.is("receipt.noted") {
+					return tampered("receipt")
+				}
+				out = append(out, e.receipt())
+				return nil
+			})
 	})
 	return out, err
 }
