@@ -18,22 +18,26 @@ const (
 	hasOnce        = "substr(e.record, 56 + length(e.seq), 10) = x'656e7472792e72656769' AND instr(substr(e.record, 1, 600), x'0a6f6e636520') > 0"
 	onceHex        = "substr(e.record, instr(substr(e.record, 1, 600), x'0a6f6e636520') + 6, 64)"
 	typeLetters    = "substr(e.record, 56 + length(e.seq), 4)"
-	isAstray       = `CASE WHEN e.entry IS NULL THEN instr(e.record, x'0a656e74727920') > 0
+	isReleased     = `(substr(e.record, 56 + length(e.seq), 14) = x'656e7472792e72656c6561736564' OR substr(e.record, 56 + length(e.seq), 10) IN (x'636f70792e6163636570', x'636f70792e6576696465', x'636f70792e63616e6365', x'656e7472792e766f6964')
+ AND instr(substr(e.record, 1, 600), x'0a73746174652072656c656173656420') > 0)`
+	releases = "substr(e.record, 56 + length(e.seq), 12) = x'656e7472792e72656c656173'"
+	isAstray = `CASE WHEN e.entry IS NULL THEN instr(e.record, x'0a656e74727920') > 0
  ELSE instr(e.record, CAST(x'0a656e74727920' || e.entry || x'0a' AS BLOB)) = 0 END`
 )
 
 // dropLedger drops the indexes on the log; those of tables go with them.
 const dropLedger = "DROP INDEX IF EXISTS person; DROP INDEX IF EXISTS registered; DROP INDEX IF EXISTS numbered;" +
-	" DROP INDEX IF EXISTS once; DROP INDEX IF EXISTS general; DROP INDEX IF EXISTS astray; "
+	" DROP INDEX IF EXISTS released; DROP INDEX IF EXISTS once; DROP INDEX IF EXISTS general; DROP INDEX IF EXISTS astray; "
 
 // selectTops reads the newest registration of every book and the newest number
 // by the log, each with what the index has as the last of them.
-const selectTops = `SELECT b.value, e.record, x.id, x.year, x.serial FROM json_each($1) b
- LEFT JOIN event e ON e.seq=(SELECT e.seq FROM event e WHERE ` + isRegistration + ` AND ` + bookLetter + `=CAST(substr(b.value, 1, 1) AS BLOB) ORDER BY e.seq DESC LIMIT 1)
- LEFT JOIN entry x ON x.id=(SELECT id FROM entry WHERE book=b.value ORDER BY year DESC, serial DESC LIMIT 1)
-UNION ALL SELECT '', e.record, x.id, x.number_year, x.number_seq FROM (SELECT 1)
- LEFT JOIN event e ON e.seq=(SELECT e.seq FROM event e WHERE ` + isNumbered + ` ORDER BY e.seq DESC LIMIT 1)
- LEFT JOIN entry x ON x.id=(SELECT id FROM entry WHERE book=$2 AND number_year IS NOT NULL ORDER BY number_year DESC, number_seq DESC LIMIT 1)`
+const selectTops = `SELECT b.value, (SELECT e.record FROM event e WHERE ` + isRegistration + ` AND ` + bookLetter + `=CAST(substr(b.value, 1, 1) AS BLOB)
+ ORDER BY e.seq DESC LIMIT 1), x.id, x.year, x.serial FROM json_each($1) b
+ LEFT JOIN entry x ON x.book=b.value AND x.year=(SELECT max(year) FROM entry WHERE book=b.value)
+ AND x.serial=(SELECT max(serial) FROM entry WHERE book=b.value AND year=(SELECT max(year) FROM entry WHERE book=b.value))
+UNION ALL SELECT '', (SELECT e.record FROM event e WHERE ` + isNumbered + ` ORDER BY e.seq DESC LIMIT 1), x.id, x.number_year, x.number_seq FROM (SELECT 1)
+ LEFT JOIN entry x ON x.book=$2 AND x.number_year=(SELECT max(number_year) FROM entry WHERE book=$2)
+ AND x.number_seq=(SELECT max(number_seq) FROM entry WHERE book=$2 AND number_year=(SELECT max(number_year) FROM entry WHERE book=$2))`
 
 // checkTops sees that the index ends where the log does: with the last letter
 // gone from it, or its number, the same serial or number would be given again,
@@ -107,6 +111,29 @@ func (u *update) checkCount() error {
 		return unsound("entries")
 	}
 	return storage(err)
+}
+
+// checkUnderWay sees that no letter is kept here for ever: as many entries stand
+// as released as the log released and neither sent nor voided, and one of which
+// no copy waits for anything is held against the log.
+func (u *update) checkUnderWay() error {
+	var lost bool
+	err := u.row("SELECT (SELECT count(*) FROM entry WHERE state='released') <>" +
+		" 2 * (SELECT count(*) FROM event e WHERE " + isReleased + " AND " + releases + ") - (SELECT count(*) FROM event e WHERE " + isReleased + ")").Scan(&lost)
+	if err != nil {
+		return storage(err)
+	}
+	if lost {
+		return unsound("released entries")
+	}
+	idle, err := u.refs(`SELECT e.id, 0 FROM entry e WHERE e.state='released'
+ AND NOT EXISTS (SELECT 1 FROM copy c WHERE c.entry=e.id AND c.state IN ('ready', 'doubt', 'rejected', 'handed'))`)
+	for _, ref := range idle {
+		if err == nil {
+			_, err = wholeEntry(u.ctx, u.b.conn, ref.Entry)
+		}
+	}
+	return err
 }
 
 // newestGeneral is the newest event that concerns no entry, whose type begins with four
