@@ -80,6 +80,31 @@ func (b *Book) BoxEnd(ctx context.Context, box string) (int64, error) {
 	return end, err
 }
 
+// CheckBoxEnd holds the end of a box against the log, for whoever is about to
+// move away what lies behind it: with rows that say less those would be letters
+// that were filed. It reads the whole log.
+func (b *Book) CheckBoxEnd(ctx context.Context, box string, end int64) error {
+	var known int64
+	err := b.view(ctx, func(q *reader) error {
+		return readEvents(ctx, q, "WHERE substr(e.record, 56 + length(e.seq), 14)=x'656e7472792e6172636869766564'", nil, func(e *event) error {
+			if e.get("box") != box {
+				return nil
+			}
+			return e.numbered("copy", func(_ int, value string) error {
+				offset, length, _ := strings.Cut(value, " ")
+				from, err := parseCount(offset)
+				size, err2 := parseCount(length)
+				known = max(known, from+size)
+				return errors.Join(err, err2)
+			})
+		})
+	})
+	if err == nil && known != end {
+		return tampered("end of a box")
+	}
+	return err
+}
+
 // Report records one report over entries: all or none. complete is asked,
 // with the report included, whether everybody who is to have one has it; the
 // entry is reported then. nil never completes.

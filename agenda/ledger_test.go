@@ -241,3 +241,35 @@ func TestKeptLetterIsMissed(t *testing.T) {
 		}
 	}
 }
+
+// A printed page is not called false because its row is gone.
+func TestForgottenPageIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	b.must(b.RecordPrint(t.Context(), clerk, PrintRecord{Kind: "book-pdf", Pages: []string{"AAAA1"}}))
+	b.must(b.CloseDay(t.Context(), clerk, DayRecord{Date: "2026-11-20", Pages: []string{"BBBB1"}}))
+	b.sql("DELETE FROM page")
+	for code, want := range map[string]error{"AAAA1": ErrTampered, "bbbb1": ErrTampered, "CCCC1": ErrNotFound} {
+		if _, err := b.Page(t.Context(), code); !errors.Is(err, want) {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+}
+
+// What was filed is not moved out of its box as a rest of what was not.
+func TestEndOfABoxIsOfTheLog(t *testing.T) {
+	t.Parallel()
+	b := newPeopledBook(t)
+	e := b.at(Surat, StateArchived)
+	box := e.Copies[0].Box
+	end, err := b.BoxEnd(t.Context(), box)
+	b.must(err)
+	b.must(b.CheckBoxEnd(t.Context(), box, end))
+	b.must(b.CheckBoxEnd(t.Context(), "2026/lain.mbox", 0))
+	b.sql("UPDATE copy SET offset=0, length=1")
+	end, err = b.BoxEnd(t.Context(), box)
+	b.must(err)
+	if err := b.CheckBoxEnd(t.Context(), box, end); !errors.Is(err, ErrTampered) {
+		t.Error(err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -507,7 +508,7 @@ func (b *Book) Page(ctx context.Context, code string) (PrintedPage, error) {
 		var seq int64
 		err := q.QueryRowContext(ctx, "SELECT seq, page FROM page WHERE code=$1 ORDER BY seq DESC LIMIT 1", code).Scan(&seq, &p.Page)
 		if errors.Is(err, sql.ErrNoRows) {
-			return &Error{code: "agenda.not_found", Field: "page", Value: code}
+			return notPrinted(ctx, q, code)
 		}
 		if err != nil {
 			return storage(err)
@@ -543,6 +544,21 @@ func (b *Book) Page(ctx context.Context, code string) (PrintedPage, error) {
 		return nil
 	})
 	return p, err
+}
+
+// notPrinted refuses a code of which the index knows no page. A genuine sheet is
+// not called false because its row is gone.
+func notPrinted(ctx context.Context, q querier, code string) error {
+	for _, letters := range []string{"extr", "day."} {
+		e, err := newestGeneral(ctx, q, letters, func(e *event) bool { return slices.Contains(e.list("page"), code) })
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			return tampered("page code")
+		}
+	}
+	return &Error{code: "agenda.not_found", Field: "page", Value: code}
 }
 
 // Printed is how far the bound sheets of a book have come.

@@ -269,6 +269,9 @@ func (d *Desk) asideTail(ctx context.Context, f *os.File, box string) error {
 	case st.Size() < end:
 		return &Error{code: CodeDamaged, Field: box, Detail: BoxShort}
 	case st.Size() > end:
+		if err := d.Book.CheckBoxEnd(ctx, box, end); err != nil {
+			return err
+		}
 		aside := fmt.Sprintf("%s.sisa-%s", f.Name(), d.Now().UTC().Format("20060102T150405.000"))
 		_, err := vault.MoveAsideTail(f, end, aside)
 		return err
