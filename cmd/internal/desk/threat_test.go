@@ -494,6 +494,22 @@ INSERT INTO outbox(entry, copy, state, attempt, since, note) SELECT entry, copy,
 			_, err := f.Send(t.Context(), SendParams{Due: true, Secrets: right})
 			return err
 		}},
+		"kept_back": {func(f *office) agenda.Name {
+			n := f.attached(1, "jateng")[0]
+			f.queued(n)
+			return n
+		}, `UPDATE copy SET state='accepted', settled_at='2026-11-23T01:00:00.000Z'; DELETE FROM outbox`, func(f *office, _ agenda.Name) error {
+			_, err := f.Send(t.Context(), SendParams{Due: true, Secrets: right})
+			return err
+		}},
+		"printed": {func(f *office) agenda.Name {
+			n := f.attached(1, "jateng")[0]
+			f.send(n)
+			return n
+		}, `UPDATE copy SET settled_at='2026-01-23T01:00:00.000Z'`, func(f *office, _ agenda.Name) error {
+			_, err := f.PrintBook(t.Context(), io.Discard, BookParams{Book: agenda.Surat, Year: 2026, Format: FormatText})
+			return err
+		}},
 		"another_key": {
 			func(f *office) agenda.Name { return f.classified("batang") },
 			`UPDATE correspondent SET fingerprint=o.fingerprint, subkey=o.subkey, certificate=o.certificate
@@ -568,4 +584,32 @@ FROM (SELECT * FROM %[1]s WHERE handle='%[2]s') o WHERE %[1]s.handle='%[3]s'`
 			}
 		})
 	}
+}
+
+// A book that lost its last letter is opened by whoever says so and mends it,
+// and by nobody else.
+func TestLostLetterIsNamedAndMended(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, loopback.Options{})
+	n := f.ordinary("jateng")
+	f.check(f.Desk.Close())
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(f.Dir, bookFile))
+	f.check(err)
+	_, err = db.ExecContext(t.Context(), "DELETE FROM copy; DELETE FROM entry")
+	f.check(errors.Join(err, db.Close()))
+	if _, err := Open(t.Context(), f.Dir, f.options()); !errors.Is(err, agenda.ErrTampered) || coded(err) == CodeBookUnreadable {
+		t.Errorf("opened: %v", err)
+	}
+	options := f.options()
+	options.Unchecked = true
+	f.Desk, err = Open(t.Context(), f.Dir, options)
+	f.check(err)
+	if a, err := f.Audit(t.Context()); err != nil || a.Good() {
+		t.Errorf("nothing found: %v", err)
+	}
+	f.check(f.Book.Rebuild(t.Context()))
+	f.check(f.Desk.Close())
+	f.Desk, err = Open(t.Context(), f.Dir, f.options())
+	f.check(err)
+	f.entry(n)
 }
