@@ -49,8 +49,8 @@ type Options struct {
 	// Rehearse rolls every transaction back at its end: whatever would be
 	// refused is refused, and nothing is recorded.
 	Rehearse bool
-	// Unchecked opens also a book whose index has gaps, or ends elsewhere than
-	// its log: for [Book.Verify] and [Book.Rebuild].
+	// Unchecked opens also a book whose index has gaps: for [Book.Verify] and
+	// [Book.Rebuild].
 	Unchecked bool
 	// AcceptClock is the officer's reason to go on although the clock is far
 	// ahead of the book; "" refuses with agenda.clock_ahead. It is recorded.
@@ -85,6 +85,7 @@ type Book struct {
 	edge   tree
 	last   time.Time
 	people map[string]int64 // correspondents' ids, of edge.size
+	topped bool             // the index ends where the log does, see checkTops
 	broken error            // a commit failed: its outcome is unknown
 	folded int64            // watermark of search
 	fresh  bool             // committed, and not looked at for the search index
@@ -157,8 +158,7 @@ func (b *Book) create(ctx context.Context, a Actor, g Genesis) error {
 // Open opens an existing book. It refuses a file of another program
 // (agenda.foreign), a newer schema (agenda.schema), a SQLite or settings that
 // would lose a commit (agenda.storage), and a gap in the serials or in the
-// numbers of this year, or an index that does not end with the last letter and
-// the last number of the log (agenda.tampered). A book whose index an older program
+// numbers of this year (agenda.tampered). A book whose index an older program
 // wrote gets it made anew, see [Book.Renewed]; reading only or rehearsing, Open
 // refuses it (agenda.index_old).
 func Open(ctx context.Context, path string, o Options) (*Book, error) {
@@ -331,10 +331,7 @@ func (b *Book) check(ctx context.Context) error {
 	if b.options.Unchecked {
 		return nil
 	}
-	if err := b.checkGaps(ctx, b.options.Now().In(WIB).Year()); err != nil {
-		return err
-	}
-	return b.checkTops(ctx)
+	return b.checkGaps(ctx, b.options.Now().In(WIB).Year())
 }
 
 // Renewed tells whether Open made the index anew, because an older program

@@ -274,7 +274,7 @@ func (u *update) after(t taken, ref CopyRef, to CopyState) (State, error) {
 // is deferred and may be tried again at once.
 func (b *Book) Recover(ctx context.Context, a Actor) (doubted, deferred []CopyRef, err error) {
 	err = b.update(ctx, a, func(u *update) error {
-		for _, check := range []func() error{u.checkCount, u.checkUnderWay, u.checkOutbox} {
+		for _, check := range []func() error{u.checkTops, u.checkCount, u.checkUnderWay, u.checkOutbox} {
 			if err := check(); err != nil {
 				return err
 			}

@@ -21,13 +21,11 @@ const (
 	isReleased     = `(substr(e.record, 56 + length(e.seq), 14) = x'656e7472792e72656c6561736564' OR substr(e.record, 56 + length(e.seq), 10) IN (x'636f70792e6163636570', x'636f70792e6576696465', x'636f70792e63616e6365', x'656e7472792e766f6964')
  AND instr(substr(e.record, 1, 600), x'0a73746174652072656c656173656420') > 0)`
 	releases = "substr(e.record, 56 + length(e.seq), 12) = x'656e7472792e72656c656173'"
-	isAstray = `CASE WHEN e.entry IS NULL THEN instr(e.record, x'0a656e74727920') > 0
- ELSE instr(e.record, CAST(x'0a656e74727920' || e.entry || x'0a' AS BLOB)) = 0 END`
 )
 
 // dropLedger drops the indexes on the log; those of tables go with them.
 const dropLedger = "DROP INDEX IF EXISTS person; DROP INDEX IF EXISTS registered; DROP INDEX IF EXISTS numbered;" +
-	" DROP INDEX IF EXISTS released; DROP INDEX IF EXISTS once; DROP INDEX IF EXISTS general; DROP INDEX IF EXISTS astray; "
+	" DROP INDEX IF EXISTS released; DROP INDEX IF EXISTS once; DROP INDEX IF EXISTS general; "
 
 // selectTops reads the newest registration of every book and the newest number
 // by the log, each with what the index has as the last of them.
@@ -41,14 +39,17 @@ UNION ALL SELECT '', (SELECT e.record FROM event e WHERE ` + isNumbered + ` ORDE
 
 // checkTops sees that the index ends where the log does: with the last letter
 // gone from it, or its number, the same serial or number would be given again,
-// and nobody would miss the letter. And no event may stand with another entry
-// than its own, where it would be hidden from what is read of that.
-func (b *Book) checkTops(ctx context.Context) error {
+// and nobody would miss the letter. It is asked before the first is given, and
+// again when another process wrote.
+func (u *update) checkTops() error {
+	if u.b.topped {
+		return nil
+	}
 	books, err := json.Marshal(allBooks)
 	if err != nil {
 		return err
 	}
-	rows, err := b.readers.QueryContext(ctx, selectTops, string(books), string(Kriptogram))
+	rows, err := u.b.conn.QueryContext(u.ctx, selectTops, string(books), string(Kriptogram))
 	if err != nil {
 		return storage(err)
 	}
@@ -78,15 +79,8 @@ func (b *Book) checkTops(ctx context.Context) error {
 			return unsound("last of book " + book)
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return storage(err)
-	}
-	var astray bool
-	err = b.readers.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM event e WHERE "+isAstray+")").Scan(&astray)
-	if err == nil && astray {
-		return unsound("event of another entry")
-	}
-	return storage(err)
+	u.b.topped = rows.Err() == nil
+	return storage(rows.Err())
 }
 
 // unsound is what Open finds wrong with an index that can be read, which

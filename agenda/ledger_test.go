@@ -10,30 +10,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What is gone from the end of the index, or hidden in the log from what is read
-// of an entry, would be given, entered or sent once more. Without the indexes of
-// the log that is found as well.
+// What is gone from the end of the index would be given once more. Without the
+// indexes of the log that is found as well.
 func TestWhatIsGoneFromTheIndexIsMissed(t *testing.T) {
 	t.Parallel()
 	last := "(SELECT max(id) FROM entry)"
-	hide := func(to string) string {
-		return "DROP TRIGGER event_update; UPDATE event SET entry=" + to + " WHERE seq=(SELECT max(seq) FROM event WHERE CAST(record AS TEXT) LIKE '%type copy.accepted%');" +
-			" UPDATE copy SET state='ready', settled_at=NULL, last=NULL WHERE copy=2 AND entry=" + last + "; UPDATE entry SET state='released', sent_at=NULL WHERE id=" + last
-	}
 	for name, edit := range map[string]string{
-		"letter":            "DELETE FROM copy WHERE entry=" + last + "; DELETE FROM outbox WHERE entry=" + last + "; DELETE FROM entry WHERE id=" + last,
-		"year of a letter":  "UPDATE entry SET year=2025, serial=1 WHERE id=" + last,
-		"order of letters":  "UPDATE entry SET serial=99 WHERE book='surat' AND serial=1; UPDATE entry SET serial=1 WHERE book='surat' AND serial=2; UPDATE entry SET serial=2 WHERE book='surat' AND serial=99",
-		"number":            "UPDATE entry SET number=NULL, number_seq=NULL, number_year=NULL WHERE number_seq=2",
-		"year of a number":  "UPDATE entry SET number_seq=1, number_year=2027 WHERE number_seq=2",
-		"order of numbers":  "UPDATE entry SET number_seq=99 WHERE number_seq=1; UPDATE entry SET number_seq=1 WHERE number_seq=2; UPDATE entry SET number_seq=2 WHERE number_seq=99",
-		"acceptance":        hide("NULL"),
-		"acceptance moved":  hide("1"),
-		"acceptance beyond": hide("1000000"),
+		"letter":           "DELETE FROM copy WHERE entry=" + last + "; DELETE FROM outbox WHERE entry=" + last + "; DELETE FROM entry WHERE id=" + last,
+		"year of a letter": "UPDATE entry SET year=2025, serial=1 WHERE id=" + last,
+		"order of letters": "UPDATE entry SET serial=99 WHERE book='surat' AND serial=1; UPDATE entry SET serial=1 WHERE book='surat' AND serial=2; UPDATE entry SET serial=2 WHERE book='surat' AND serial=99",
+		"number":           "UPDATE entry SET number=NULL, number_seq=NULL, number_year=NULL WHERE number_seq=2",
+		"year of a number": "UPDATE entry SET number_seq=1, number_year=2027 WHERE number_seq=2",
+		"order of numbers": "UPDATE entry SET number_seq=99 WHERE number_seq=1; UPDATE entry SET number_seq=1 WHERE number_seq=2; UPDATE entry SET number_seq=2 WHERE number_seq=99",
 	} {
 		for _, index := range []string{
 			"", dropLedger,
-			dropLedger + "CREATE INDEX registered ON event(seq) WHERE entry=0; CREATE INDEX numbered ON event(seq) WHERE entry=0; CREATE INDEX astray ON event(seq) WHERE entry=0",
+			dropLedger + "CREATE INDEX registered ON event(seq) WHERE entry=0; CREATE INDEX numbered ON event(seq) WHERE entry=0",
 		} {
 			t.Run(name+" "+index, func(t *testing.T) {
 				t.Parallel()
@@ -50,7 +42,12 @@ func TestWhatIsGoneFromTheIndexIsMissed(t *testing.T) {
 				b.sql(edit)
 				again, err := Open(t.Context(), b.path, b.options)
 				if err == nil {
-					again.Close()
+					_, err = again.Register(t.Context(), clerk, Registration{Letter: openLetter()})
+					_, _, sending := again.Recover(t.Context(), clerk)
+					if !errors.Is(sending, ErrTampered) {
+						t.Errorf("sending: %v", sending)
+					}
+					b.must(again.Close())
 				}
 				if !errors.Is(err, ErrTampered) {
 					t.Error(err)

@@ -190,6 +190,9 @@ func (u *update) checkNumber(t taken, p *ProposedNumber) error {
 	if _, err := Template(p.Template).parse(); err != nil {
 		return err
 	}
+	if err := u.checkTops(); err != nil {
+		return err
+	}
 	today := u.stamp.In(WIB)
 	top, used, err := numbering(u.row(selectNumbering, today.Year()))
 	if err != nil {

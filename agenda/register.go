@@ -288,6 +288,9 @@ func (u *update) register(r Registration, serials map[BookName]int) (Registered,
 
 // topSerial is the highest serial of a book and year, 0 before the first.
 func (u *update) topSerial(book BookName, year int) (int, error) {
+	if err := u.checkTops(); err != nil {
+		return 0, err
+	}
 	var top sql.NullInt64
 	err := u.row("SELECT max(serial) FROM entry WHERE book=$1 AND year=$2", string(book), year).Scan(&top)
 	return int(top.Int64), storage(err)

@@ -401,7 +401,7 @@ func (u *update) catchUp() (empty bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	b.edge, b.last, b.people = edge, last, nil
+	b.edge, b.last, b.people, b.topped = edge, last, nil, false
 	return false, nil
 }
 
