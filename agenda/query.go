@@ -1163,18 +1163,36 @@ func (b *Book) Each(ctx context.Context, f Filter, fn func(Entry) error) error {
 	}
 	where := "WHERE " + conditions + "e.id" + beyond + "$" + strconv.Itoa(len(args)+1) +
 		" ORDER BY e.id " + order + " LIMIT " + strconv.Itoa(size)
-	for {
-		batch, err := b.batch(ctx, where, append(args[:len(args):len(args)], key), more)
+	// What is held against the log takes as long to read as to print: the next
+	// batch is read meanwhile, unless the caller's snapshot is read by him.
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	ahead := more != nil && ctx.Value(inView{b}) == nil
+	read := func(key int64) func() ([]Entry, error) {
+		next := func() ([]Entry, error) {
+			return b.batch(ctx, where, append(args[:len(args):len(args)], key), more)
+		}
+		if ahead {
+			next = sync.OnceValues(next)
+			reading.Go(func() { _, _ = next() })
+		}
+		return next
+	}
+	for next := read(key); ; {
+		batch, err := next()
 		if err != nil {
 			return err
+		}
+		full := len(batch) == size
+		if full {
+			next = read(batch[size-1].ID)
 		}
 		for _, e := range batch {
 			if on, err := give(e); err != nil || !on {
 				return err
 			}
-			key = e.ID
 		}
-		if len(batch) < size {
+		if !full {
 			return nil
 		}
 	}
