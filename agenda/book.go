@@ -69,6 +69,8 @@ type Book struct {
 	readers *sql.DB
 	writers *sql.DB
 
+	lastOfPeople func() (*sql.Stmt, error) // prepared when it is first asked
+
 	waiting views
 	known   known
 	renewed bool // by Open
@@ -276,6 +278,9 @@ func connect(ctx context.Context, path string, o Options) (*Book, error) {
 	if b.readers, err = sql.Open("sqlite", name); err != nil {
 		return nil, errors.Join(storage(err), b.Close())
 	}
+	b.lastOfPeople = sync.OnceValues(func() (*sql.Stmt, error) {
+		return b.readers.PrepareContext(context.WithoutCancel(ctx), "SELECT coalesce(max(e.seq), 0) FROM event e "+selectWords)
+	})
 	b.readers.SetMaxOpenConns(2 * maxReaders)
 	b.readers.SetMaxIdleConns(maxReaders)
 	return b, nil

@@ -459,10 +459,15 @@ func (e *event) about() string {
 }
 
 // LastOfPeople is the seq of the newest event of people, for whoever has read
-// somebody before and asks whether he may have changed since.
+// somebody before and asks whether he may have changed since: before each letter
+// that leaves, so the question is prepared once.
 func (b *Book) LastOfPeople(ctx context.Context) (int64, error) {
+	q, err := b.lastOfPeople()
+	if err != nil {
+		return 0, storage(err)
+	}
 	var last int64
-	err := b.readers.QueryRowContext(ctx, "SELECT coalesce(max(e.seq), 0) FROM event e "+selectWords).Scan(&last)
+	err = q.QueryRowContext(ctx).Scan(&last)
 	return last, storage(err)
 }
 
