@@ -86,7 +86,7 @@ func (d *Desk) Receipts(ctx context.Context, p ReceiptParams) (ReceiptResult, er
 			return res, err
 		}
 	}
-	m := matcher{d: d, units: map[int64]string{}}
+	m := matcher{d: d}
 	for _, source := range p.Sources {
 		each := eachMessage
 		if isMailbox(source) {
@@ -165,10 +165,9 @@ func (d *Desk) note(ctx context.Context, who agenda.Actor, r *NotedReceipt, mess
 
 // matcher finds the copies that notices speak of.
 type matcher struct {
-	d     *Desk
-	units map[int64]string
-	open  []agenda.Entry // numbered and not long ago; read when first needed
-	read  bool
+	d    *Desk
+	open []agenda.Entry // numbered and not long ago; read when first needed
+	read bool
 }
 
 // answerTime is how long an answer may take that names only a number.
@@ -349,16 +348,11 @@ func (m *matcher) noted(ctx context.Context, r agenda.Receipt, n mail.Notice, e 
 	noted := NotedReceipt{
 		Receipt: r, Entry: e.Name, Number: e.Number, Handle: c.Handle, State: c.State, Strange: why != "", Why: why,
 	}
-	if c.Correspondent != 0 {
-		if _, ok := m.units[c.Correspondent]; !ok {
-			corr, err := m.d.Book.Addressee(ctx, c)
-			if err != nil {
-				return noted, false, err
-			}
-			m.units[c.Correspondent] = corr.Unit
-		}
-		noted.Unit = m.units[c.Correspondent]
+	corr, err := m.d.Book.Addressee(ctx, c)
+	if err != nil {
+		return noted, false, err
 	}
+	noted.Unit = corr.Unit
 	return noted, true, nil
 }
 

@@ -269,12 +269,21 @@ func (d *Desk) block(heading string, ctx context.Context, role agenda.Role) extr
 	return s
 }
 
+// addressee is whom a copy is for, by the index and by the letter: the unit of
+// the one is printed only when it is that of the other.
+type addressee struct {
+	id     int64
+	handle string
+}
+
+func addresseeOf(c agenda.Copy) addressee { return addressee{c.Correspondent, c.Handle} }
+
 // rows streams the entries of a book as rows of a sheet: first again, what
 // was printed before and changed, then those after the serial.
 func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []agenda.Name, after int, res *BookPrinted) iter.Seq2[extract.Row, error] {
 	stop := errors.New("sheet ended")
 	return func(yield func(extract.Row, error) bool) {
-		units := map[int64]string{}
+		units := map[addressee]string{}
 		withdrawn, err := d.withdrawals(ctx)
 		if err != nil {
 			yield(extract.Row{}, err)
@@ -282,14 +291,14 @@ func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []
 		}
 		put := func(e agenda.Entry, repeated bool) error {
 			for _, c := range e.Copies {
-				if _, ok := units[c.Correspondent]; ok || c.Correspondent == 0 {
+				if _, ok := units[addresseeOf(c)]; ok || c.Correspondent == 0 {
 					continue
 				}
 				corr, err := d.Book.Addressee(ctx, c)
 				if err != nil {
 					return err
 				}
-				units[c.Correspondent] = corr.Unit
+				units[addresseeOf(c)] = corr.Unit
 			}
 			res.Rows++
 			res.last = max(res.last, e.Name.Serial)
@@ -319,7 +328,7 @@ func (d *Desk) rows(ctx context.Context, f agenda.Filter, p BookParams, again []
 	}
 }
 
-func (d *Desk) row(e agenda.Entry, p BookParams, units map[int64]string, withdrawn withdrawals) extract.Row {
+func (d *Desk) row(e agenda.Entry, p BookParams, units map[addressee]string, withdrawn withdrawals) extract.Row {
 	l := e.Letter
 	at := e.RegisteredAt
 	text := func(s string) extract.Cell { return extract.Cell{Text: s} }
@@ -352,7 +361,7 @@ func (d *Desk) row(e agenda.Entry, p BookParams, units map[int64]string, withdra
 	}
 	for _, c := range e.Copies {
 		unit := c.Handle
-		if u, ok := units[c.Correspondent]; ok {
+		if u, ok := units[addresseeOf(c)]; ok {
 			unit = u
 		}
 		sub := map[string]extract.Cell{"tujuan": text(unit)}

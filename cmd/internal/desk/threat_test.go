@@ -510,6 +510,13 @@ INSERT INTO outbox(entry, copy, state, attempt, since, note) SELECT entry, copy,
 			_, err := f.PrintBook(t.Context(), io.Discard, BookParams{Book: agenda.Surat, Year: 2026, Format: FormatText})
 			return err
 		}},
+		"printed_addressee": {func(f *office) agenda.Name {
+			f.attached(1, "jateng")
+			return f.attached(1, "batang")[0]
+		}, `UPDATE copy SET correspondent=(SELECT id FROM correspondent WHERE handle='jateng')`, func(f *office, _ agenda.Name) error {
+			_, err := f.PrintBook(t.Context(), io.Discard, BookParams{Book: agenda.Surat, Year: 2026, Format: FormatText})
+			return err
+		}},
 		"another_key": {
 			func(f *office) agenda.Name { return f.classified("batang") },
 			`UPDATE correspondent SET fingerprint=o.fingerprint, subkey=o.subkey, certificate=o.certificate
